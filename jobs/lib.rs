@@ -1,0 +1,1 @@
+//! WHAT we do: one file per job.

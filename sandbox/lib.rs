@@ -1,0 +1,1 @@
+//! Stand-in providers for `liaison dev` and the tests.

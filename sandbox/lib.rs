@@ -1,1 +1,10 @@
 //! Stand-in providers for `liaison dev` and the tests.
+//!
+//! Each listens on the loopback interface only, keeps what it is told in memory within a limit, and leaves no task behind
+//! when it is stopped. It knows nothing of queues, stores and jobs: it sees what a provider would see.
+
+mod http;
+mod webhook_receiver;
+
+pub use http::{Answer, Request};
+pub use webhook_receiver::WebhookReceiver;

@@ -1,1 +1,17 @@
-fn main() {}
+//! Liaison: a durable job-queue worker daemon for integrations.
+
+mod app;
+mod cli;
+mod config;
+mod historian;
+mod lifecycle;
+mod patience;
+mod recorder;
+mod runner;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,1 +1,37 @@
 //! WHAT HAPPENED and what we know: runs and dead letters, kept through Diesel.
+//!
+//! One schema on two backends, `SQLite` and `PostgreSQL`. Callers see typed, async functions on [`Store`] and never a
+//! connection or a row. Every call is one transaction on a small pool of blocking threads: a store that dies half-way
+//! has done all of a call or none of it.
+
+mod connection;
+mod dead_letters;
+mod error;
+mod identity;
+mod migrations;
+mod pool;
+mod record;
+mod run_outcome;
+mod run_rows;
+mod runs;
+mod schema;
+mod sealing;
+mod store;
+mod url;
+
+#[cfg(test)]
+mod recording_tests;
+#[cfg(test)]
+mod test_database;
+#[cfg(test)]
+mod test_postgres;
+
+pub use dead_letters::{DeadCursor, DeadFilter, DeadLetter};
+pub use error::StoreError;
+pub use migrations::{migrate, migration_status};
+pub use record::{Burial, Exit, Recorded};
+pub use run_outcome::{RunOutcome, UnknownOutcome};
+pub use runs::{History, Run, RunEnd, RunFilter};
+pub use sealing::{KeyError, KeyRing};
+pub use store::{Store, StoreOptions};
+pub use url::{DatabaseUrl, PostgresUrl, UrlError};

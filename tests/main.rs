@@ -1,1 +1,3 @@
 //! The promises, by behaviour.
+
+mod tidy;

@@ -1,0 +1,32 @@
+//! Take some time.
+//!
+//! Safe to run twice: it only waits.
+
+use std::time::Duration;
+
+use liaison_queue::{
+    outcome::{Done, Outcome, RunOutcome},
+    retry::Retry,
+};
+use serde::Deserialize;
+
+use crate::kit::{Context, Job, Sample};
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Sleep {
+    ms: u32,
+}
+
+impl Job for Sleep {
+    const NAME: &'static str = "sleep";
+    const ABOUT: &'static str = "takes `ms` milliseconds";
+    // Longer than any test of a drain or a lease; an envelope may ask for more.
+    const TIMEOUT: Duration = Duration::from_secs(10 * 60);
+    const RETRY: Retry = Retry::doubling(Duration::from_secs(1));
+    const SAMPLE: Option<Sample> = Some(Sample { args: r#"{"ms": 50}"#, ends: RunOutcome::Done });
+
+    async fn run(self, _: &Context) -> Outcome {
+        tokio::time::sleep(Duration::from_millis(self.ms.into())).await;
+        Ok(Done(None))
+    }
+}

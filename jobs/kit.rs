@@ -1,0 +1,8 @@
+//! What a job author gets.
+
+mod context;
+mod job;
+
+pub use context::Context;
+pub(crate) use job::Job;
+pub use job::{Entry, Sample};

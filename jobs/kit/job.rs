@@ -1,0 +1,96 @@
+//! A job is a payload that can run. The catalogue holds one entry for each.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use liaison_queue::{
+    outcome::{Failure, Outcome, RunOutcome},
+    retry::Retry,
+};
+use serde::de::DeserializeOwned;
+
+use super::Context;
+
+/// One kind of work. The type is the payload; unknown fields of it are ignored.
+pub(crate) trait Job: DeserializeOwned + Send + 'static {
+    /// On the wire for ever.
+    const NAME: &'static str;
+    /// Names it had before.
+    const ALIASES: &'static [&'static str] = &[];
+    /// One line for people.
+    const ABOUT: &'static str;
+    const TIMEOUT: Duration;
+    const RETRY: Retry;
+    /// What `liaison dev` sends to show it.
+    const SAMPLE: Option<Sample>;
+
+    fn run(self, ctx: &Context) -> impl Future<Output = Outcome> + Send;
+}
+
+/// Arguments to try a job with, and how that should end.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    pub args: &'static str,
+    pub ends: RunOutcome,
+}
+
+type Run = fn(String, Context) -> Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// A job without its type.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    pub name: &'static str,
+    pub aliases: &'static [&'static str],
+    pub about: &'static str,
+    pub diagnostic: bool,
+    pub timeout: Duration,
+    pub retry: Retry,
+    pub sample: Option<Sample>,
+    /// Whether these arguments (JSON) fit the job; if not, which field is wrong and how.
+    pub check: fn(&str) -> Result<(), String>,
+    /// Run it with these arguments (JSON).
+    pub run: Run,
+}
+
+impl Entry {
+    pub(crate) const fn of<J: Job>() -> Self {
+        Self {
+            name: J::NAME,
+            aliases: J::ALIASES,
+            about: J::ABOUT,
+            diagnostic: false,
+            timeout: J::TIMEOUT,
+            retry: J::RETRY,
+            sample: J::SAMPLE,
+            check: |args| parse::<J>(args).map(drop),
+            run: |args, ctx| {
+                Box::pin(async move {
+                    match parse::<J>(&args) {
+                        Ok(job) => job.run(&ctx).await,
+                        // The same arguments would be as wrong the next time.
+                        Err(reason) => Err(Failure::fatal(reason)),
+                    }
+                })
+            },
+        }
+    }
+
+    /// For trying the engine, not for work: off unless it is asked for.
+    pub(crate) const fn diagnostic(mut self) -> Self {
+        self.diagnostic = true;
+        self
+    }
+}
+
+fn parse<J: Job>(args: &str) -> Result<J, String> {
+    let mut json = serde_json::Deserializer::from_str(args);
+    serde_path_to_error::deserialize(&mut json).map_err(|fault| {
+        let path = fault.path().to_string();
+        let field = if path == "." { "args".to_owned() } else { format!("args.{path}") };
+        let mut reason = fault.into_inner().to_string();
+        // Where in the text it was is no help: nobody sees that text.
+        if let Some(at) = reason.rfind(" at line ") {
+            reason.truncate(at);
+        }
+        format!("{field}: {reason}; see what `{}` takes", J::NAME)
+    })
+}

@@ -1,0 +1,17 @@
+-- Jobs that were given up, with the sealed envelope that can revive them. One row for each job: a job that dies
+-- again after a revival replaces its letter.
+CREATE TABLE dead_letters (
+    job_id      TEXT    NOT NULL PRIMARY KEY,
+    name        TEXT    NOT NULL,
+    queue       TEXT    NOT NULL,
+    envelope    BLOB    NOT NULL,
+    reason      TEXT    NOT NULL,
+    attempts    INTEGER NOT NULL,
+    crashes     INTEGER NOT NULL,
+    runs        INTEGER NOT NULL,
+    enqueued_at TEXT    NOT NULL,
+    buried_at   TEXT    NOT NULL
+) STRICT;
+
+-- The newest first, page by page; the id settles ties.
+CREATE INDEX dead_letters_by_time ON dead_letters (buried_at, job_id);

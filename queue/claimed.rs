@@ -1,0 +1,252 @@
+//! A job in this process's hands: what it is, under which claim it is held, and how far it has come.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{
+    acknowledger::Acknowledger,
+    clock::Millis,
+    flow::{Flow, Stage},
+    names::{JobId, QueueName},
+    outcome::Verdict,
+    scripts::ClaimedItem,
+    state::Priority,
+};
+
+/// What earlier runs left behind: claims, attempts and crashes, as they stand in Redis.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tries {
+    pub runs: u32,
+    pub attempts: u32,
+    pub crashes: u32,
+}
+
+impl Tries {
+    fn parse(text: &[u8]) -> Option<Self> {
+        let mut numbers = std::str::from_utf8(text).ok()?.split(' ').map(str::parse);
+        let mut next = || numbers.next()?.ok();
+        Some(Self { runs: next()?, attempts: next()?, crashes: next()? })
+    }
+
+    pub(crate) fn line(self) -> String {
+        format!("{} {} {}", self.runs, self.attempts, self.crashes)
+    }
+}
+
+/// Whether a job may be recorded by this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    Held,
+    /// The lease ran out on our own clock, but nobody has said yet that it was taken away. Wait.
+    Uncertain,
+    /// Somebody else has it, or will have it.
+    Lost,
+}
+
+/// The right to a batch of jobs: one token, one lease.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) token: String,
+    pub(crate) queue: QueueName,
+    born: Instant,
+    /// Milliseconds after `born` until which nobody else can have taken the jobs.
+    valid_ms: AtomicU64,
+    lost: AtomicBool,
+    open: AtomicUsize,
+    jobs: OnceLock<Vec<std::sync::Weak<Claimed>>>,
+    acknowledger: Acknowledger,
+}
+
+impl Claim {
+    /// A claim whose call is about to be sent: the lease runs from before that, so we never believe in it too long.
+    pub(crate) fn new(token: String, queue: QueueName, lease: Duration, acknowledger: Acknowledger) -> Self {
+        let claim = Self {
+            token,
+            queue,
+            born: Instant::now(),
+            valid_ms: AtomicU64::new(0),
+            lost: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            jobs: OnceLock::new(),
+            acknowledger,
+        };
+        claim.extended(claim.born, lease);
+        claim
+    }
+
+    pub(crate) fn extended(&self, asked: Instant, lease: Duration) {
+        let valid = asked.duration_since(self.born) + lease;
+        self.valid_ms.store(u64::try_from(valid.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    pub(crate) fn acknowledger(&self) -> &Acknowledger {
+        &self.acknowledger
+    }
+
+    pub(crate) fn lose(&self) {
+        self.lost.store(true, Ordering::Release);
+    }
+
+    /// Whether the jobs are still ours for certain. The clock is monotonic and counts a process's frozen time too.
+    fn is_valid(&self) -> bool {
+        self.born.elapsed().as_millis() < u128::from(self.valid_ms.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn close(&self, jobs: usize) {
+        self.open.fetch_sub(jobs, Ordering::AcqRel);
+    }
+
+    /// These are the jobs of the claim.
+    pub(crate) fn holds(&self, jobs: &[Arc<Claimed>]) {
+        self.open.store(jobs.len(), Ordering::Release);
+        // Invariant: a claim is filled once.
+        let _ = self.jobs.set(jobs.iter().map(Arc::downgrade).collect());
+    }
+
+    /// The jobs of this claim whose handlers run now.
+    pub(crate) fn running(&self) -> impl Iterator<Item = Arc<Claimed>> + '_ {
+        let jobs = self.jobs.get().map_or(&[][..], Vec::as_slice);
+        jobs.iter().filter_map(std::sync::Weak::upgrade).filter(|job| job.running_since().is_some())
+    }
+}
+
+/// What the history knows about a job that may have run before.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    pub last_run: u32,
+    /// Attempts that this life of the job has used up, as far as they were recorded.
+    pub attempts: u32,
+    /// The job has ended already: it must not run again. Holds what a waiting host is told.
+    pub ended: Option<String>,
+}
+
+/// One claimed job.
+#[derive(Debug)]
+pub struct Claimed {
+    pub id: JobId,
+    pub queue: QueueName,
+    pub band: Priority,
+    /// The id came from the host, so it is remembered when the job leaves.
+    pub given: bool,
+    pub enqueued_at: Millis,
+    pub claimed_at: Millis,
+    pub verdict: Option<Verdict>,
+    pub past: OnceLock<Past>,
+    started_ms: AtomicI64,
+    tries: Option<Tries>,
+    stored: Vec<u8>,
+    pub(crate) claim: Arc<Claim>,
+    flow: Arc<Flow>,
+    stage: AtomicU8,
+}
+
+/// Time of enqueueing (13 digits), band, and whether the id was given: then the envelope as it was sent.
+const HEADER: usize = 15;
+
+impl Claimed {
+    pub(crate) fn new(item: ClaimedItem, claim: &Arc<Claim>, flow: &Arc<Flow>, now: Millis) -> Option<Self> {
+        let header = std::str::from_utf8(item.stored.get(..HEADER)?).ok()?;
+        let claimed = Self {
+            id: JobId::parse(&item.id).ok()?,
+            queue: claim.queue.clone(),
+            band: Priority::from_digit(header.as_bytes()[13])?,
+            given: header.as_bytes()[14] == b'+',
+            enqueued_at: Millis(header[..13].parse().ok()?),
+            claimed_at: now,
+            verdict: (!item.verdict.is_empty()).then(|| Verdict::parse(&String::from_utf8_lossy(&item.verdict))),
+            past: OnceLock::new(),
+            started_ms: AtomicI64::new(0),
+            tries: Tries::parse(&item.tries),
+            stored: item.stored,
+            claim: Arc::clone(claim),
+            flow: Arc::clone(flow),
+            stage: AtomicU8::new(Stage::Buffered as u8),
+        };
+        flow.enter(Stage::Buffered);
+        Some(claimed)
+    }
+
+    /// The envelope as the host sent it.
+    #[must_use]
+    pub fn envelope(&self) -> &[u8] {
+        &self.stored[HEADER..]
+    }
+
+    #[must_use]
+    pub fn tries(&self) -> Tries {
+        self.tries.unwrap_or_default()
+    }
+
+    /// Whether history has to be asked before this job may run: it was claimed before, or a host may have reused its id.
+    #[must_use]
+    pub fn may_have_a_past(&self) -> bool {
+        self.given || self.tries.is_some()
+    }
+
+    /// The number of this run: it counts claims, over revivals too.
+    #[must_use]
+    pub fn run(&self) -> u32 {
+        self.tries().runs.max(self.past.get().map_or(0, |past| past.last_run)) + 1
+    }
+
+    /// The number of the attempt that this run is.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.tries().attempts.max(self.past.get().map_or(0, |past| past.attempts)) + 1
+    }
+
+    /// Whether the job is still ours.
+    #[must_use]
+    pub fn hold(&self) -> Hold {
+        match (self.claim.lost.load(Ordering::Acquire), self.claim.is_valid()) {
+            (true, _) => Hold::Lost,
+            (false, true) => Hold::Held,
+            (false, false) => Hold::Uncertain,
+        }
+    }
+
+    /// The worker whose claim this is.
+    #[must_use]
+    pub fn worker(&self) -> &str {
+        self.claim.token.split_once('/').map_or("", |(worker, _)| worker)
+    }
+
+    /// The handler begins, at this time of the queue's clock.
+    pub fn start(&self, now: Millis) {
+        self.started_ms.store(now.0, Ordering::Release);
+    }
+
+    /// When the handler began; nothing for a job that ended without one.
+    #[must_use]
+    pub fn started_at(&self) -> Option<Millis> {
+        let at = self.started_ms.load(Ordering::Acquire);
+        (at > 0).then_some(Millis(at))
+    }
+
+    /// Since when the handler runs; nothing before it begins and after it ended.
+    #[must_use]
+    pub fn running_since(&self) -> Option<Millis> {
+        self.started_at().filter(|_| self.stage.load(Ordering::Acquire) == Stage::Running as u8)
+    }
+
+    pub(crate) fn advance(&self, to: Stage) {
+        let from = Stage::from_byte(self.stage.swap(to as u8, Ordering::AcqRel));
+        self.flow.leave(from);
+        self.flow.enter(to);
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        self.flow.leave(Stage::from_byte(self.stage.load(Ordering::Acquire)));
+    }
+}

@@ -1,0 +1,233 @@
+//! The claim pump of one queue: admits lines, claims batches, fills the buffer, sleeps until there is work.
+//!
+//! If the process dies: before the claim's answer, the lease lapses and the jobs are reaped; after it, the same.
+//! A claim whose answer was lost on the wire is given back by its token as soon as Redis can be reached again.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use backon::BackoffBuilder;
+use tracing::{debug, info, warn};
+
+use crate::{
+    acknowledger::{Acknowledger, Settlement},
+    admitter::{Admitter, Round},
+    buffer::Buffer,
+    claimed::{Claim, Claimed},
+    clock::Millis,
+    error::QueueError,
+    flow::{Flow, Stage},
+    leases::Leases,
+    scripts::{ClaimReply, ClaimTerms, MAX_ITEMS, Scripts},
+    stop::{Phase, Stopping},
+    wake::Wake,
+};
+
+/// Asked about jobs that may have a past before they may run. It waits for the store as long as it takes.
+pub trait Screen: Send + Sync + 'static {
+    fn screen<'a>(&'a self, jobs: &'a [Arc<Claimed>]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+}
+
+/// An idle daemon looks by itself this often: a wake-up that was lost with a dying connection costs no more.
+const LOOK_ANYWAY: Duration = Duration::from_secs(1);
+/// Another daemon is admitting; it is done within a round trip or two.
+const ADMITTER_BUSY: Duration = Duration::from_millis(5);
+/// Claims whose fate is unknown; more than that will lapse by their lease.
+const MAX_UNSURE: usize = 100;
+
+pub(crate) struct Claimer {
+    pub scripts: Scripts,
+    pub admitter: Admitter,
+    pub worker: String,
+    pub terms: ClaimTerms,
+    pub flow: Arc<Flow>,
+    pub leases: Arc<Leases>,
+    pub buffer: Arc<Buffer>,
+    pub screen: Arc<dyn Screen>,
+    pub acknowledger: Acknowledger,
+    pub stopping: Stopping,
+}
+
+#[derive(Default)]
+struct Progress {
+    claims: u64,
+    unsure: Vec<String>,
+    /// The inbox probably holds lines.
+    look: bool,
+    paused: bool,
+    away_since: Option<Instant>,
+}
+
+impl Claimer {
+    pub(crate) async fn run(mut self) {
+        let mut wake = Wake::new(self.scripts.link.clone(), self.scripts.keys.inbox.clone());
+        // The first round looks at everything: what waited while nobody was here.
+        let mut progress = Progress { look: true, ..Progress::default() };
+        let mut waits = outage_waits();
+        while !self.stopping.has_reached(Phase::Drain) {
+            let want = self.flow.want().min(MAX_ITEMS);
+            if want == 0 {
+                self.until_room().await;
+                continue;
+            }
+            match self.round(want, &mut progress).await {
+                Ok(None) => {
+                    self.back_again(&mut progress);
+                    waits = outage_waits();
+                }
+                Ok(Some(next_due)) => {
+                    self.back_again(&mut progress);
+                    waits = outage_waits();
+                    progress.look = self.idle(&mut wake, next_due).await;
+                }
+                Err(error) => {
+                    self.away(&mut progress, &error);
+                    wake.forget();
+                    let wait = waits.next().unwrap_or(LOOK_ANYWAY);
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = self.stopping.reached(Phase::Drain) => {}
+                    }
+                    progress.look = true;
+                }
+            }
+        }
+        for job in self.buffer.close() {
+            Settlement::hand_back(job).send();
+        }
+    }
+
+    async fn until_room(&mut self) {
+        tokio::select! {
+            () = self.flow.room.notified() => {}
+            () = tokio::time::sleep(LOOK_ANYWAY) => {}
+            () = self.stopping.reached(Phase::Drain) => {}
+        }
+    }
+
+    /// One round at Redis. Some when there is nothing to do before the time it holds.
+    async fn round(&self, want: usize, progress: &mut Progress) -> Result<Option<Option<Millis>>, QueueError> {
+        while let Some(token) = progress.unsure.last() {
+            self.scripts.release(token).await?;
+            progress.unsure.pop();
+        }
+        let mut busy = false;
+        if progress.look {
+            busy = match self.admitter.round().await? {
+                Round::Busy => true,
+                Round::Empty => false,
+                Round::Admitted { jobs, duplicates, forwarded } => {
+                    debug!(queue = %self.scripts.queue, jobs, duplicates, "admitted {jobs} jobs");
+                    if forwarded {
+                        self.admitter.forward().await?;
+                    }
+                    false
+                }
+            };
+        }
+        progress.claims += 1;
+        let claim = Claim::new(
+            format!("{}/{}", self.worker, progress.claims),
+            self.scripts.queue.clone(),
+            self.terms.lease,
+            self.acknowledger.clone(),
+        );
+        let reply = match self.scripts.claim(&claim.token, ClaimTerms { most: want, ..self.terms }).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                if progress.unsure.len() < MAX_UNSURE {
+                    progress.unsure.push(claim.token);
+                }
+                return Err(error);
+            }
+        };
+        self.flow.shares().learn_time(reply.now);
+        self.flow.fed(want, reply.items.len());
+        if progress.paused != reply.paused {
+            progress.paused = reply.paused;
+            let what = if reply.paused { "paused: claiming nothing from it" } else { "resumed" };
+            info!(queue = %self.scripts.queue, "queue {} {what}", self.scripts.queue);
+        }
+        progress.look = reply.waiting > 0;
+        let (got, next_due) = (reply.items.len(), reply.next_due);
+        self.take(claim, reply).await;
+        if got == 0 && busy {
+            tokio::time::sleep(ADMITTER_BUSY).await;
+        }
+        Ok((got == 0 && !progress.look).then_some(next_due))
+    }
+
+    /// Put what was claimed on its way; what may have a past is asked about first.
+    async fn take(&self, claim: Claim, reply: ClaimReply) {
+        if reply.items.is_empty() {
+            return;
+        }
+        let (claim, now) = (Arc::new(claim), reply.now);
+        let jobs: Vec<_> = reply
+            .items
+            .into_iter()
+            .filter_map(|item| Claimed::new(item, &claim, &self.flow, now).map(Arc::new))
+            .collect();
+        claim.holds(&jobs);
+        self.leases.add(&claim);
+        let (old, fresh): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.may_have_a_past());
+        self.buffer.extend(fresh);
+        if !old.is_empty() {
+            let mut stopping = self.stopping.clone();
+            tokio::select! {
+                () = self.screen.screen(&old) => self.buffer.extend(old),
+                () = stopping.reached(Phase::Drain) => {
+                    old.into_iter().for_each(|job| Settlement::hand_back(job).send());
+                }
+            }
+        }
+    }
+
+    /// Sleep until there is work. True when the inbox has lines.
+    async fn idle(&mut self, wake: &mut Wake, next_due: Option<Millis>) -> bool {
+        let now = self.flow.shares().now();
+        let until_due = next_due.map_or(LOOK_ANYWAY, |due| {
+            Duration::from_millis(u64::try_from(due.0 - now.0).unwrap_or(0)).min(LOOK_ANYWAY)
+        });
+        let overdue_look = until_due == LOOK_ANYWAY;
+        tokio::select! {
+            line = wake.next() => line,
+            () = tokio::time::sleep(until_due) => overdue_look,
+            () = self.stopping.reached(Phase::Drain) => false,
+        }
+    }
+
+    fn away(&self, progress: &mut Progress, error: &QueueError) {
+        if progress.away_since.is_none() {
+            progress.away_since = Some(Instant::now());
+            warn!(
+                queue = %self.scripts.queue, error = crate::error::chain(error),
+                "queue {}: claiming stopped, Redis does not answer; {} held jobs are kept", self.scripts.queue,
+                self.flow.count(Stage::Running) + self.flow.count(Stage::Buffered),
+            );
+        }
+    }
+
+    fn back_again(&self, progress: &mut Progress) {
+        if let Some(since) = progress.away_since.take() {
+            info!(
+                queue = %self.scripts.queue,
+                "queue {}: Redis is back after {:.1} s, claiming again", self.scripts.queue, since.elapsed().as_secs_f32()
+            );
+        }
+    }
+}
+
+/// Waits between attempts while Redis is away: quick at first, then about a second, never in step with other daemons.
+fn outage_waits() -> impl Iterator<Item = Duration> {
+    backon::ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(LOOK_ANYWAY)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}

@@ -1,0 +1,206 @@
+//! The keeper: a thread of its own, which no handler can block, that keeps this process's leases, tells operators
+//! what it does, and takes back what dead workers held.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use tracing::{error, info, warn};
+
+use crate::{
+    clock::Millis,
+    envelope::{Envelope, Limits},
+    error::{QueueError, chain},
+    flow::{Flow, Stage},
+    leases::Leases,
+    scripts::{MAX_ITEMS, Scripts},
+    stop::{Phase, Stopping},
+};
+
+/// How often dead workers are looked for, and how often this worker shows itself.
+const BEAT: Duration = Duration::from_secs(1);
+/// As many running jobs as a person reads.
+const MAX_SHOWN: usize = 100;
+/// A worker that has not shown itself for so long is struck off the list.
+pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// What a worker says of itself, once a second.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WorkerCard {
+    pub worker: String,
+    pub host: String,
+    pub pid: u32,
+    pub queue: String,
+    pub started_at: i64,
+    pub beat_at: i64,
+    pub concurrency: usize,
+    pub buffered: usize,
+    pub running: usize,
+    pub unrecorded: usize,
+    pub draining: bool,
+    pub jobs: Vec<RunningCard>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunningCard {
+    pub id: String,
+    pub job: String,
+    pub attempt: u32,
+    pub since: i64,
+}
+
+/// One queue as the keeper sees it.
+pub(crate) struct Kept {
+    pub scripts: Scripts,
+    pub flow: Arc<Flow>,
+    pub leases: Arc<Leases>,
+}
+
+pub(crate) struct Keeper {
+    pub queues: Vec<Kept>,
+    pub worker: String,
+    pub host: String,
+    pub lease: Duration,
+    pub crash_limit: u32,
+    pub started_at: Millis,
+    pub stopping: Stopping,
+}
+
+impl Keeper {
+    /// Start the thread. It ends when `stopping` reaches its last phase, or when `done` is dropped.
+    pub(crate) fn start(
+        self,
+        done: tokio::sync::oneshot::Receiver<()>,
+    ) -> std::io::Result<std::thread::JoinHandle<()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        std::thread::Builder::new().name("keeper".into()).spawn(move || runtime.block_on(self.run(done)))
+    }
+
+    async fn run(self, mut done: tokio::sync::oneshot::Receiver<()>) {
+        // A third of the lease: two extensions may fail before anything is lost.
+        let period = BEAT.min(self.lease / 3);
+        let mut away = vec![false; self.queues.len()];
+        let mut next_beat = Instant::now();
+        loop {
+            let beat = Instant::now() >= next_beat;
+            if beat {
+                next_beat = Instant::now() + BEAT;
+            }
+            let rounds = self.queues.iter().map(|kept| self.round(kept, beat));
+            for (at, result) in futures_util::future::join_all(rounds).await.into_iter().enumerate() {
+                let queue = &self.queues[at].scripts.queue;
+                match result {
+                    Ok(()) => away[at] = false,
+                    Err(fault) if fault.is_outage() && away[at] => {}
+                    Err(fault) if fault.is_outage() => {
+                        away[at] = true;
+                        warn!(%queue, error = chain(&fault), "queue {queue}: leases cannot be extended");
+                    }
+                    Err(fault) => error!(%queue, error = chain(&fault), "queue {queue}: leases cannot be extended"),
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(period) => {}
+                _ = &mut done => break,
+            }
+        }
+        for kept in &self.queues {
+            // Best effort: the card would be struck off by itself later.
+            let _ = kept
+                .scripts
+                .link
+                .call("sign off", redis::cmd("HDEL").arg(&kept.scripts.keys.workers).arg(&self.worker))
+                .await;
+        }
+    }
+
+    async fn round(&self, kept: &Kept, beat: bool) -> Result<(), QueueError> {
+        self.extend(kept).await?;
+        if beat {
+            self.show(kept).await?;
+            loop {
+                let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
+                if reaped.back == 0 {
+                    break;
+                }
+                warn!(
+                    queue = %kept.scripts.queue, jobs = reaped.back, buried = reaped.condemned,
+                    "took back {} jobs of workers that died", reaped.back
+                );
+            }
+        }
+        Ok(())
+    }
+
+    async fn extend(&self, kept: &Kept) -> Result<(), QueueError> {
+        let claims = kept.leases.open();
+        for chunk in claims.chunks(MAX_ITEMS) {
+            let tokens: Vec<_> = chunk.iter().map(|claim| claim.token.as_str()).collect();
+            let asked = Instant::now();
+            let lost = kept.scripts.extend(self.lease, &tokens).await?;
+            for claim in chunk {
+                if !lost.contains(&claim.token) {
+                    claim.extended(asked, self.lease);
+                } else if claim.open() > 0 {
+                    // Invariant: whoever lost a lease can neither record nor acknowledge under it.
+                    claim.lose();
+                    kept.leases.remove(&claim.token);
+                    warn!(
+                        queue = %claim.queue, jobs = claim.open(),
+                        "lost the lease on {} jobs: this process was silent for too long, they may run elsewhere now",
+                        claim.open()
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn show(&self, kept: &Kept) -> Result<(), QueueError> {
+        let now = kept.flow.shares().now();
+        let card = WorkerCard {
+            worker: self.worker.clone(),
+            host: self.host.clone(),
+            pid: std::process::id(),
+            queue: kept.scripts.queue.to_string(),
+            started_at: self.started_at.0,
+            beat_at: now.0,
+            concurrency: kept.flow.concurrency(),
+            buffered: kept.flow.count(Stage::Buffered),
+            running: kept.flow.count(Stage::Running),
+            unrecorded: kept.flow.count(Stage::Unrecorded),
+            draining: self.stopping.has_reached(Phase::Drain),
+            jobs: kept
+                .leases
+                .running(MAX_SHOWN)
+                .iter()
+                .map(|job| RunningCard {
+                    id: job.id.to_string(),
+                    job: Envelope::judge(job.envelope(), Limits { max_args: usize::MAX / 2 })
+                        .map(|envelope| envelope.job.to_string())
+                        .unwrap_or_default(),
+                    attempt: job.attempt(),
+                    since: job.running_since().map_or(0, |since| since.0),
+                })
+                .collect(),
+        };
+        let text = serde_json::to_string(&card).unwrap_or_default();
+        let workers = &kept.scripts.keys.workers;
+        kept.scripts.link.call("show", redis::cmd("HSET").arg(workers).arg(&self.worker).arg(text)).await?;
+        self.strike_off(kept, now).await
+    }
+
+    /// Remove the cards of workers that died long ago.
+    async fn strike_off(&self, kept: &Kept, now: Millis) -> Result<(), QueueError> {
+        let workers = &kept.scripts.keys.workers;
+        for card in crate::inspector::cards(&kept.scripts).await? {
+            if Duration::from_millis(u64::try_from(now.0 - card.beat_at).unwrap_or(0)) > FORGOTTEN_AFTER {
+                kept.scripts.link.call("strike off", redis::cmd("HDEL").arg(workers).arg(&card.worker)).await?;
+                info!(worker = card.worker, "struck off {}, which was last seen over an hour ago", card.worker);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,17 @@
+-- Look at the oldest lines of the inbox, and become the one daemon that may admit them.
+-- KEYS[1] inbox (list)     KEYS[2] admitter (string, expires)
+-- ARGV[1] a fresh token    ARGV[2] how many lines    ARGV[3] how long the right lasts, ms    ARGV[4] byte budget
+-- Returns the lines; none when the inbox is empty, or false while another daemon holds the right. Cost: O(lines).
+if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[3]) then return false end
+local lines, bytes, at, most = {}, 0, 0, tonumber(ARGV[2])
+while at < most and bytes < tonumber(ARGV[4]) do
+  local part = redis.call('LRANGE', KEYS[1], at, math.min(at + 99, most - 1))
+  for i = 1, #part do
+    lines[#lines + 1] = part[i]
+    bytes = bytes + #part[i]
+  end
+  at = at + 100
+  if #part < 100 then break end
+end
+if #lines == 0 then redis.call('DEL', KEYS[2]) end
+return lines

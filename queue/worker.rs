@@ -1,0 +1,165 @@
+//! The worker: one claimer, one apalis worker and one acknowledger for each queue, and one keeper for all.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::task::JoinSet;
+
+use crate::{
+    acknowledger::{Acknowledger, Memory},
+    admitter::Admitter,
+    backend::{self, Ended},
+    buffer::Buffer,
+    claimed::Claimed,
+    claimer::{Claimer, Screen},
+    clock::Clock,
+    envelope::Limits,
+    error::QueueError,
+    flow::{Flow, Shares},
+    keeper::{Keeper, Kept},
+    keys,
+    leases::Leases,
+    link::Link,
+    names::{JobId, QueueName},
+    scripts::{ClaimTerms, MAX_ITEMS, Scripts},
+    stop::{Phase, Stop},
+};
+
+/// One queue that this worker serves.
+#[derive(Debug, Clone)]
+pub struct Served {
+    pub name: QueueName,
+    pub weight: u32,
+    pub concurrency: usize,
+}
+
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    pub host: String,
+    pub queues: Vec<Served>,
+    pub lease: Duration,
+    pub crash_limit: u32,
+    pub low_share: u32,
+    pub limits: Limits,
+    pub memory: Memory,
+}
+
+/// A running worker. It ends by its [`Stop`].
+#[derive(Debug)]
+pub struct Worker {
+    /// New for every start: what an earlier process of the same host held is never mistaken for ours.
+    pub id: String,
+    pub flows: Vec<(QueueName, Arc<Flow>)>,
+    pumps: JoinSet<()>,
+    settlers: JoinSet<()>,
+    keeper: std::thread::JoinHandle<()>,
+    keep: tokio::sync::oneshot::Sender<()>,
+}
+
+impl Worker {
+    /// Start all parts. `handler` runs a job; `finish` takes over what ended, and owes each job a settlement.
+    ///
+    /// # Errors
+    /// When Redis does not answer, or no thread can be had.
+    pub async fn start<F, R: Send + 'static>(
+        link: &Link,
+        options: &WorkerOptions,
+        shares: &Arc<Shares>,
+        screen: Arc<dyn Screen>,
+        handler: impl Fn(Arc<Claimed>) -> F + Send + Sync + 'static,
+        finish: impl Fn(Arc<Claimed>, Ended<R>) + Send + Sync + 'static,
+        stop: &Stop,
+    ) -> Result<Self, StartError>
+    where
+        F: Future<Output = R> + Send + 'static,
+    {
+        let id = worker_id(&options.host);
+        let handler: backend::Handler<R> = Arc::new(move |job| Box::pin(handler(job)));
+        let finish: backend::Finish<R> = Arc::new(finish);
+        let (mut pumps, mut settlers) = (JoinSet::new(), JoinSet::new());
+        let (mut kept, mut flows) = (Vec::new(), Vec::new());
+        let aside = link.separate();
+        for served in &options.queues {
+            let add = redis::cmd("SADD").arg(keys::QUEUES).arg(served.name.as_str()).clone();
+            link.call("announce", &add).await?;
+            let scripts = Scripts::new(link.clone(), served.name.clone(), Clock::Redis);
+            let flow = Flow::new(shares, served.concurrency, served.weight);
+            let (leases, buffer) = (Arc::<Leases>::default(), Arc::<Buffer>::default());
+            let (acknowledger, settler) =
+                Acknowledger::new(scripts.clone(), Arc::clone(&leases), options.memory, stop.watch());
+            settlers.spawn(settler);
+            let claimer = Claimer {
+                scripts: scripts.clone(),
+                admitter: Admitter::new(scripts.clone(), options.limits, id.clone()),
+                worker: id.clone(),
+                terms: ClaimTerms { lease: options.lease, most: MAX_ITEMS, low_share: options.low_share },
+                flow: Arc::clone(&flow),
+                leases: Arc::clone(&leases),
+                buffer: Arc::clone(&buffer),
+                screen: Arc::clone(&screen),
+                acknowledger,
+                stopping: stop.watch(),
+            };
+            pumps.spawn(claimer.run());
+            let name = format!("{id}/{}", served.name);
+            let (handler, finish) = (Arc::clone(&handler), Arc::clone(&finish));
+            pumps.spawn(backend::run(name, buffer, flow.concurrency(), handler, finish, stop.watch()));
+            kept.push(Kept {
+                scripts: Scripts::new(aside.clone(), served.name.clone(), Clock::Redis),
+                flow: Arc::clone(&flow),
+                leases,
+            });
+            flows.push((served.name.clone(), flow));
+        }
+        let (keep, done) = tokio::sync::oneshot::channel();
+        let keeper = Keeper {
+            queues: kept,
+            worker: id.clone(),
+            host: options.host.clone(),
+            lease: options.lease,
+            crash_limit: options.crash_limit,
+            started_at: Clock::wall(),
+            stopping: stop.watch(),
+        }
+        .start(done)?;
+        Ok(Self { id, flows, pumps, settlers, keeper, keep })
+    }
+
+    /// Until the claimers and the handlers have ended, which a [`Stop`] makes them do.
+    pub async fn drained(&mut self) {
+        while self.pumps.join_next().await.is_some() {}
+    }
+
+    /// Until everything is settled too; the leases are kept up to the last moment.
+    pub async fn ended(mut self, stop: &Stop, patience: Duration) {
+        self.drained().await;
+        let settled = tokio::time::timeout(patience, async { while self.settlers.join_next().await.is_some() {} });
+        if settled.await.is_err() {
+            tracing::warn!("Redis did not take the last results in time; what is held will be claimed again");
+            stop.advance(Phase::Abandon);
+            while self.settlers.join_next().await.is_some() {}
+        }
+        drop(self.keep);
+        // The keeper says good-bye to Redis; it is a thread, so it is waited for off the runtime.
+        let _ = tokio::task::spawn_blocking(move || self.keeper.join()).await;
+    }
+}
+
+/// Why a worker did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error("cannot start the keeper's thread")]
+    Thread(#[from] std::io::Error),
+}
+
+/// `HOST-PID-RANDOM`, of characters that are safe in a key, a log line and a page.
+fn worker_id(host: &str) -> String {
+    let host: String = host
+        .chars()
+        .take(40)
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '-' })
+        .collect();
+    let random = JobId::generate();
+    format!("{host}-{}-{}", std::process::id(), &random.as_str()[18..])
+}

@@ -1,0 +1,193 @@
+//! The only place where everything is put together.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result, bail};
+use liaison_queue::{
+    Inspector, Link, LinkOptions, Memory, Producer, QueueName, Screen, Served, Shares, Stop, Worker, WorkerOptions,
+    clock::Clock, envelope::Limits,
+};
+use liaison_store::{DatabaseUrl, KeyRing, Store, StoreOptions};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::{config::Config, historian::Historian, patience::Patience, recorder::Recorder, runner::Runner};
+
+/// How long a reply waits for a host that asked for it.
+const REPLY_MEMORY: Duration = Duration::from_secs(10 * 60);
+
+/// Made from the configuration; connects when it is used.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) link: Link,
+}
+
+/// A running daemon.
+pub(crate) struct Daemon {
+    pub(crate) worker: Worker,
+    pub(crate) stop: Stop,
+    recorder: JoinSet<()>,
+}
+
+impl App {
+    pub(crate) fn new(config: Config) -> Result<Self> {
+        let options = LinkOptions {
+            connect_timeout: config.redis.connect_timeout,
+            response_timeout: config.redis.response_timeout,
+        };
+        let link = Link::new(config.redis.url.expose(), options)?;
+        Ok(Self { config, link })
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { max_args: usize::try_from(self.config.queues.max_args.get()).unwrap_or(usize::MAX) }
+    }
+
+    pub(crate) fn producer(&self) -> Producer {
+        Producer::new(self.link.clone(), self.limits(), Clock::Redis)
+    }
+
+    pub(crate) fn inspector(&self, queue: &QueueName) -> Inspector {
+        Inspector::new(self.link.clone(), queue.clone())
+    }
+
+    /// All queues that anybody has heard of: configured here, or known to Redis.
+    pub(crate) async fn queues(&self) -> Result<Vec<QueueName>> {
+        let mut names = liaison_queue::queues(&self.link).await?;
+        names.extend(self.config.queue.iter().filter_map(|queue| QueueName::parse(&queue.name).ok()));
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    pub(crate) fn database(&self) -> Result<DatabaseUrl> {
+        Ok(self.config.store.url.expose().parse()?)
+    }
+
+    fn keys(&self) -> Result<Option<KeyRing>> {
+        let Some(path) = &self.config.store.key_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("read the key file {} (store.key_file)", path.display()))?;
+        let ring = KeyRing::parse(&text).with_context(|| format!("read the key file {}", path.display()))?;
+        Ok(Some(ring))
+    }
+
+    /// The store, for reading and for what needs no key.
+    pub(crate) async fn store(&self) -> Result<Store> {
+        let keys = self.keys()?.unwrap_or_else(no_keys);
+        self.open(keys).await
+    }
+
+    /// The store with its keys, for whoever seals and opens envelopes.
+    pub(crate) async fn store_with_keys(&self) -> Result<Store> {
+        let Some(keys) = self.keys()? else {
+            bail!(
+                "store.key_file is not set, and envelopes of dead letters are kept sealed: \
+                 make a key with `liaison keys generate > FILE` and set it"
+            );
+        };
+        self.open(keys).await
+    }
+
+    async fn open(&self, keys: KeyRing) -> Result<Store> {
+        let options = StoreOptions {
+            connections: self.config.store.connections as usize,
+            call_timeout: self.config.store.statement_timeout,
+            ..StoreOptions::default()
+        };
+        Ok(Store::open(&self.database()?, keys, options).await?)
+    }
+
+    /// Check Redis and the store, tie them together, and start working.
+    pub(crate) async fn start(&self) -> Result<Daemon> {
+        let fitness = liaison_queue::check(&self.link).await?;
+        match fitness.durability {
+            liaison_queue::Durability::Weak => warn!("Redis {}: {}", fitness.version, fitness.durability.advice()),
+            _ => info!("Redis {}: {}", fitness.version, fitness.durability.advice()),
+        }
+        let store = self.store_with_keys().await?;
+        liaison_queue::tie_to_store(&self.link, &store.identity().await?).await?;
+        self.start_with(Some(store)).await
+    }
+
+    /// Start working; without a store, nothing is recorded.
+    pub(crate) async fn start_with(&self, store: Option<Store>) -> Result<Daemon> {
+        let config = &self.config;
+        let (stop, shares) = (Stop::default(), Shares::new(config.worker.concurrency as usize));
+        let patience = Patience::new(Arc::clone(&shares), stop.watch());
+        let (records, recording) = Recorder {
+            store: store.clone(),
+            patience: patience.clone(),
+            shares: Arc::clone(&shares),
+            diagnostics: config.worker.diagnostics,
+            stopping: stop.watch(),
+        }
+        .start();
+        let screen: Arc<dyn Screen> = match store {
+            Some(store) => Arc::new(Historian { store, patience }),
+            None => Arc::new(NoHistory),
+        };
+        let runner = Arc::new(Runner { shares: Arc::clone(&shares), diagnostics: config.worker.diagnostics });
+        let handler = move |job| {
+            let runner = Arc::clone(&runner);
+            async move { runner.run(job).await }
+        };
+        let finish = move |job, ended| records.take(job, ended);
+        let worker = Worker::start(&self.link, &self.options()?, &shares, screen, handler, finish, &stop).await?;
+        let mut recorder = JoinSet::new();
+        recorder.spawn(recording);
+        Ok(Daemon { worker, stop, recorder })
+    }
+
+    fn options(&self) -> Result<WorkerOptions> {
+        let config = &self.config;
+        let served = config.queue.iter().map(|queue| {
+            let name = QueueName::parse(&queue.name).map_err(anyhow::Error::msg)?;
+            Ok(Served { name, weight: queue.weight, concurrency: queue.concurrency as usize })
+        });
+        Ok(WorkerOptions {
+            host: host_name(),
+            queues: served.collect::<Result<_>>()?,
+            lease: config.worker.lease,
+            crash_limit: config.worker.crash_limit,
+            low_share: config.queues.low_priority_share,
+            limits: self.limits(),
+            memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
+        })
+    }
+}
+
+impl Daemon {
+    /// Until all that ended is recorded and settled, or it takes too long; the worker is gone then.
+    pub(crate) async fn end(mut self, patience: Duration) {
+        self.worker.drained().await;
+        let recorded = async { while self.recorder.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, recorded).await.is_err() {
+            warn!("the store did not take the last results in time; those jobs will be claimed and run again");
+            self.stop.advance(liaison_queue::Phase::Abandon);
+            self.recorder.shutdown().await;
+        }
+        self.worker.ended(&self.stop, patience).await;
+    }
+}
+
+/// A key ring that opens nothing, for commands that need no envelope.
+fn no_keys() -> KeyRing {
+    KeyRing::parse(&KeyRing::generate_line("none")).unwrap_or_else(|_| unreachable!("a line it made itself"))
+}
+
+/// Where nothing is recorded, nobody has a past.
+struct NoHistory;
+
+impl Screen for NoHistory {
+    fn screen<'a>(
+        &'a self,
+        _: &'a [Arc<liaison_queue::Claimed>],
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,162 @@
+//! The configuration: what was written, checked, and where each value came from.
+//!
+//! The layers, weakest first: defaults, the file, `LIAISON_…` variables, flags, and what a command itself decides.
+//! `RawConfig` is what was written; `Config` is what runs. Every mistake is found before anything starts, and all are
+//! reported at once. To add a key, write its field and its line in the section's `read`: the hints, the variable's name
+//! and the tests of `liaison.toml` and `docs/configuration.md` follow from there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+mod address;
+#[cfg(test)]
+mod documents;
+mod environment;
+mod file;
+mod hint;
+mod key;
+pub(crate) mod log;
+pub(crate) mod mistake;
+pub(crate) mod origin;
+mod print;
+pub(crate) mod queues;
+mod raw;
+mod reader;
+pub(crate) mod redis;
+pub(crate) mod secret;
+pub(crate) mod store;
+#[cfg(test)]
+mod tests;
+pub(crate) mod units;
+pub(crate) mod url;
+pub(crate) mod worker;
+
+use key::Value;
+use log::Log;
+use mistake::{ConfigError, Warning};
+use origin::{Origin, Place};
+use queues::{Queue, Queues};
+use raw::RawConfig;
+use reader::{Entry, Known, Reader};
+use redis::Redis;
+use store::Store;
+use worker::Worker;
+
+/// What runs: valid, complete, and with the queues that this process serves.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) redis: Redis,
+    pub(crate) store: Store,
+    pub(crate) worker: Worker,
+    /// What holds for every queue.
+    pub(crate) queues: Queues,
+    /// The queues to serve; at least one.
+    pub(crate) queue: Vec<Queue>,
+    pub(crate) log: Log,
+    entries: Vec<Entry>,
+}
+
+impl Config {
+    fn read(reader: &mut Reader) -> Self {
+        let redis = Redis::read(reader);
+        let store = Store::read(reader);
+        let worker = Worker::read(reader);
+        let queues = Queues::read(reader);
+        let queue = Queue::read_all(reader, worker.concurrency);
+        let log = Log::read(reader);
+        Self { redis, store, worker, queues, queue, log, entries: std::mem::take(&mut reader.entries) }
+    }
+}
+
+/// The flags that configure something. Their values arrive as they were typed, so that all mistakes come together.
+#[derive(Default)]
+pub(crate) struct Flags {
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) redis_url: Option<String>,
+    pub(crate) database_url: Option<String>,
+    /// Empty means all that are configured.
+    pub(crate) queues: Vec<String>,
+    pub(crate) concurrency: Option<String>,
+}
+
+/// Everything that a configuration is made of. May hold secrets: it has no `Debug`.
+#[derive(Default)]
+pub(crate) struct Sources {
+    /// Where a file is looked for when none is named; the first that exists counts.
+    pub(crate) search: Vec<PathBuf>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) flags: Flags,
+    /// What the command itself decides, such as `("redis.url", "unix:///…")` in `liaison dev`. Stronger than all.
+    pub(crate) fixed: Vec<(&'static str, String)>,
+}
+
+impl Sources {
+    /// From this process: its environment is read here, once.
+    pub(crate) fn of_this_process(flags: Flags) -> Self {
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        Self::new(std::env::vars_os().map(|(name, value)| (text(name), text(value))), flags)
+    }
+
+    /// The usual places for the file, and of the environment what is ours.
+    pub(crate) fn new(environment: impl IntoIterator<Item = (String, String)>, flags: Flags) -> Self {
+        let ours = environment.into_iter().filter(|(name, _)| name.starts_with(environment::PREFIX));
+        Self { search: file::usual_places(), environment: ours.collect(), flags, fixed: Vec::new() }
+    }
+}
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) warnings: Vec<Warning>,
+    /// The file that was read, if any.
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Every key there is, in the order of the documentation.
+pub(crate) fn known() -> Vec<Known> {
+    let mut reader = Reader::new(RawConfig::new(Vec::new()));
+    Config::read(&mut reader);
+    reader.known
+}
+
+/// Read all the sources and check them.
+pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let mut raw = RawConfig::new(known());
+    let file = read_file(sources, &mut raw);
+    environment::read(&sources.environment, &mut raw);
+    read_flags(&sources.flags, &mut raw);
+    for (key, value) in &sources.fixed {
+        let (section, name) = key.split_once('.').unwrap_or_default();
+        raw.set(Place::new(section, name), Value::Word(value.clone()), Origin::Command);
+    }
+    let mut reader = Reader::new(raw);
+    let config = Config::read(&mut reader);
+    let RawConfig { mistakes, warnings, broken, .. } = reader.raw;
+    if mistakes.is_empty() { Ok(Loaded { config, warnings, file }) } else { Err(ConfigError::new(mistakes, &broken)) }
+}
+
+fn read_file(sources: &Sources, raw: &mut RawConfig) -> Option<PathBuf> {
+    let flag = sources.flags.config.as_deref().map(|path| (path, Origin::Flag("--config")));
+    let variable = sources.environment.get(environment::CONFIG);
+    let variable = variable.map(|path| (Path::new(path), Origin::Environment(environment::CONFIG.to_owned())));
+    if let Some((path, origin)) = flag.or(variable) {
+        file::read(path, Some(&origin), raw);
+        return Some(path.to_owned());
+    }
+    sources.search.iter().find(|path| file::read(path, None, raw)).cloned()
+}
+
+fn read_flags(flags: &Flags, raw: &mut RawConfig) {
+    let single = [
+        ("redis", "url", "--redis-url", &flags.redis_url),
+        ("store", "url", "--database-url", &flags.database_url),
+        ("worker", "concurrency", "--concurrency", &flags.concurrency),
+    ];
+    for (section, name, flag, value) in single {
+        if let Some(value) = value {
+            raw.set(Place::new(section, name), Value::Word(value.clone()), Origin::Flag(flag));
+        }
+    }
+    queues::pick(raw, &flags.queues);
+}

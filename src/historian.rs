@@ -1,0 +1,50 @@
+//! Has this job ended before? Asked for every job that may have a past, before it may run.
+//!
+//! A process may die between the commit of a run and its acknowledgement; then the job is claimed again, and only the
+//! history knows that it is over. While the store is away, such jobs wait, and keep their leases.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use liaison_queue::{Claimed, Past, Screen, clock::Millis};
+use liaison_store::{History, RunOutcome, Store};
+use tracing::info;
+
+use crate::{patience::Patience, recorder::reply};
+
+pub(crate) struct Historian {
+    pub(crate) store: Store,
+    pub(crate) patience: Patience,
+}
+
+impl Screen for Historian {
+    fn screen<'a>(&'a self, jobs: &'a [Arc<Claimed>]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
+            let mut histories =
+                self.patience.until_ok("look up the history", || self.store.history_of(ids.clone())).await;
+            for job in jobs {
+                let past = histories.remove(job.id.as_str()).map_or_else(Past::default, |known| past(job, &known));
+                if past.ended.is_some() {
+                    info!(job.id = %job.id, "{} has ended before: acknowledged, not run again", job.id);
+                }
+                // Invariant: a job is screened once, before it is buffered.
+                let _ = job.past.set(past);
+            }
+        })
+    }
+}
+
+/// What the records say about this job, in this life of it: a life begins with its enqueueing.
+fn past(job: &Claimed, known: &History) -> Past {
+    let this_life = |at: chrono::DateTime<chrono::Utc>| Millis::at(at) == job.enqueued_at;
+    let ended = known.done.as_ref().map(reply).or_else(|| {
+        let end = known.ends.iter().rev().find(|end| end.outcome != RunOutcome::Retry && this_life(end.enqueued_at))?;
+        Some(serde_json::json!({"id": job.id, "outcome": end.outcome.as_str(), "run": end.run}).to_string())
+    });
+    let attempts = known.ends.iter().filter(|end| end.outcome == RunOutcome::Retry && this_life(end.enqueued_at));
+    Past {
+        last_run: u32::try_from(known.last_run).unwrap_or(0),
+        attempts: attempts.map(|end| u32::try_from(end.attempt).unwrap_or(0)).max().unwrap_or(0),
+        ended,
+    }
+}

@@ -1,0 +1,342 @@
+//! The recorder: every end of a run is committed to the store before Redis hears of it.
+//!
+//! Whatever finished while one commit was under way goes into the next: the groups grow with the load by themselves.
+//! If the process dies before the commit, the job is claimed again and runs again; after it, history knows its end.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use liaison_queue::{
+    Claimed, Ended, Hold, Phase, Settlement, Shares, Stopping,
+    clock::Millis,
+    outcome::{Done, Failure},
+};
+use liaison_store::{Burial, Exit, Recorded, Run, RunOutcome, Store};
+use tokio::sync::mpsc;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    patience::Patience,
+    runner::{Brief, Ran},
+};
+
+/// The most rows in one commit: long enough to make the commit not count, short enough to bound its time.
+const GROUP: usize = 2000;
+/// How often a lease is looked at again that ran out on our own clock only.
+const UNCERTAIN: Duration = Duration::from_millis(100);
+/// A row that the store refuses in every form is tried again after this long, and an operator is told.
+const REFUSED_AGAIN: Duration = Duration::from_secs(60);
+/// What a row may hold of a result or a reason; the rest is cut off, and says so.
+const MAX_RESULT: usize = 64 * 1024;
+const MAX_REASON: usize = 4 * 1024;
+
+/// A job whose handler has ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    job: Arc<Claimed>,
+    ended: Ended<Ran>,
+    at: Millis,
+}
+
+/// Where finished jobs are sent. The recorder ends when every handle is gone and all is recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    way: mpsc::UnboundedSender<Finished>,
+    shares: Arc<Shares>,
+}
+
+impl Records {
+    pub(crate) fn take(&self, job: Arc<Claimed>, ended: Ended<Ran>) {
+        // Unbounded, but claiming stops long before it grows: see the flow. The recorder outlives all handles.
+        let _ = self.way.send(Finished { job, ended, at: self.shares.now() });
+    }
+}
+
+pub(crate) struct Recorder {
+    /// None only where nothing is to be kept, as in a benchmark of the bare queue.
+    pub(crate) store: Option<Store>,
+    pub(crate) patience: Patience,
+    pub(crate) shares: Arc<Shares>,
+    pub(crate) diagnostics: bool,
+    pub(crate) stopping: Stopping,
+}
+
+/// What becomes of a finished job.
+enum Step {
+    /// Commit the row, then settle.
+    Record(Box<Exit>, Arc<Claimed>, After),
+    /// Nothing to record.
+    Settle(Settlement),
+}
+
+/// How a job is settled once its row stands.
+enum After {
+    Leave { reply: bool, outcome: RunOutcome },
+    Retry(Millis),
+}
+
+impl After {
+    fn outcome(&self) -> RunOutcome {
+        match self {
+            Self::Leave { outcome, .. } => *outcome,
+            Self::Retry(_) => RunOutcome::Retry,
+        }
+    }
+}
+
+impl Recorder {
+    pub(crate) fn start(self) -> (Records, impl Future<Output = ()> + Send) {
+        let (way, receiver) = mpsc::unbounded_channel();
+        let records = Records { way, shares: Arc::clone(&self.shares) };
+        (records, self.run(receiver))
+    }
+
+    async fn run(self, mut receiver: mpsc::UnboundedReceiver<Finished>) {
+        let (mut batch, mut uncertain) = (Vec::with_capacity(GROUP), Vec::new());
+        loop {
+            let more = if uncertain.is_empty() {
+                receiver.recv_many(&mut batch, GROUP).await > 0
+            } else {
+                tokio::time::timeout(UNCERTAIN, receiver.recv_many(&mut batch, GROUP)).await.is_ok_and(|n| n > 0)
+            };
+            batch.append(&mut uncertain);
+            if batch.is_empty() && !more {
+                return;
+            }
+            let mut steps = Vec::with_capacity(batch.len());
+            for finished in batch.drain(..) {
+                match finished.job.hold() {
+                    Hold::Held => steps.push(self.decide(finished)),
+                    Hold::Uncertain if self.stopping.has_reached(Phase::Abandon) => {}
+                    Hold::Uncertain => uncertain.push(finished),
+                    Hold::Lost => {
+                        let id = &finished.job.id;
+                        warn!(job.id = %id, "{id} ended too late: its lease was lost, it runs elsewhere; result dropped");
+                    }
+                }
+            }
+            if !uncertain.is_empty() && steps.is_empty() {
+                tokio::time::sleep(UNCERTAIN).await;
+            }
+            self.commit(steps).await;
+        }
+    }
+
+    async fn commit(&self, steps: Vec<Step>) {
+        let (mut exits, mut jobs) = (Vec::new(), Vec::new());
+        for step in steps {
+            match step {
+                Step::Settle(settlement) => settlement.send(),
+                Step::Record(exit, job, after) => {
+                    exits.push(*exit);
+                    jobs.push((job, after));
+                }
+            }
+        }
+        if exits.is_empty() {
+            return;
+        }
+        let wants_reply = jobs.iter().any(|(_, after)| matches!(after, After::Leave { reply: true, .. }));
+        let replies: Vec<String> =
+            if wants_reply { exits.iter().map(|exit| reply(&exit.run)).collect() } else { Vec::new() };
+        let recorded = self.record(exits).await;
+        for (at, ((job, after), recorded)) in jobs.into_iter().zip(recorded).enumerate() {
+            if let Recorded::Refused(reason) = recorded
+                && !self.record_without_texts(&job, after.outcome(), &reason).await
+            {
+                Settlement::snooze(job, self.shares.now().plus(REFUSED_AGAIN)).send();
+                continue;
+            }
+            match after {
+                After::Leave { reply, .. } => {
+                    Settlement::leave(job, reply.then(|| replies.get(at).cloned()).flatten()).send();
+                }
+                After::Retry(when) => Settlement::retry(job, when).send(),
+            }
+        }
+    }
+
+    /// A row that is refused by its own fault is tried once more without what came from outside.
+    async fn record_without_texts(&self, job: &Claimed, outcome: RunOutcome, why: &str) -> bool {
+        error!(job.id = %job.id, reason = why, "the store refuses the row of {}; recording it without its texts", job.id);
+        let brief = Brief { trace: None, ..Brief::of(job, self.diagnostics) };
+        let reason = Some("the store refused the texts of this run; see the daemon's log".to_owned());
+        let run = row(job, &brief, self.shares.now(), outcome, reason, None);
+        let burial = (outcome == RunOutcome::Dead).then(|| burial(job));
+        let recorded = self.record(vec![Exit { run, burial }]).await;
+        !matches!(recorded.first(), Some(Recorded::Refused(_)) | None)
+    }
+
+    /// Write one group, however long it takes.
+    async fn record(&self, exits: Vec<Exit>) -> Vec<Recorded> {
+        let Some(store) = &self.store else { return vec![Recorded::New; exits.len()] };
+        let (mut rest, mut outage) = (exits, None);
+        let recorded = loop {
+            match store.record(rest).await {
+                Ok(recorded) => break recorded,
+                Err((fault, back)) => {
+                    rest = back;
+                    self.patience.wait("record runs", &fault, &mut outage).await;
+                }
+            }
+        };
+        self.patience.over(outage);
+        let repeats = recorded.iter().filter(|what| **what == Recorded::Known).count();
+        if repeats > 0 {
+            info!(repeats, "{repeats} runs had been recorded before: repeats, dropped");
+        }
+        recorded
+    }
+
+    fn decide(&self, Finished { job, ended, at }: Finished) -> Step {
+        if let Some(told) = job.past.get().and_then(|past| past.ended.clone()) {
+            let wants = Brief::of(&job, self.diagnostics).reply;
+            return Step::Settle(Settlement::leave(job, wants.then_some(told)));
+        }
+        let (brief, outcome) = match ended {
+            Ended::Interrupted => {
+                info!(job.id = %job.id, "handing {} back: it did not finish within the grace period", job.id);
+                return Step::Settle(Settlement::hand_back(job));
+            }
+            Ended::Panicked(text) => {
+                error!(job.id = %job.id, "{} panicked: {text}; this is a bug in the job", job.id);
+                (Brief::of(&job, self.diagnostics), Err(Failure::retry(format!("panicked: {text}"))))
+            }
+            Ended::Ran(Ran { brief, outcome }) => (brief, outcome),
+        };
+        if let Some(verdict) = job.verdict.clone() {
+            let outcome = verdict.end.as_str().parse().unwrap_or(RunOutcome::Dead);
+            return Self::leave(job, &brief, at, outcome, Some(verdict.reason), None);
+        }
+        match outcome {
+            Ok(Done(value)) => {
+                let result = value.map(|value| value.to_string());
+                Self::leave(job, &brief, at, RunOutcome::Done, None, result)
+            }
+            Err(Failure::Retry { reason, after }) => Self::retry(job, &brief, at, reason, after),
+            Err(Failure::Snooze { until }) => Step::Settle(Settlement::snooze(job, until)),
+            Err(Failure::HandBack) => Step::Settle(Settlement::hand_back(job)),
+            Err(Failure::Fatal { reason }) => Self::leave(job, &brief, at, RunOutcome::Dead, Some(reason), None),
+            Err(Failure::Expired) => {
+                let reason = brief.expires_at.map(|end| format!("expired at {}", end.date().to_rfc3339()));
+                Self::leave(job, &brief, at, RunOutcome::Expired, reason, None)
+            }
+            Err(Failure::Cancelled { reason }) => {
+                Self::leave(job, &brief, at, RunOutcome::Cancelled, Some(reason), None)
+            }
+        }
+    }
+
+    fn retry(job: Arc<Claimed>, brief: &Brief, at: Millis, reason: String, after: Option<Duration>) -> Step {
+        let attempt = job.attempt();
+        if attempt >= brief.max_attempts {
+            let reason = format!("gave up after {attempt} attempts: {reason}");
+            return Self::leave(job, brief, at, RunOutcome::Dead, Some(reason), None);
+        }
+        let when = at.plus(brief.retry.wait(attempt, after, random()));
+        if brief.expires_at.is_some_and(|end| end <= when) {
+            let reason = format!("would expire before the next attempt: {reason}");
+            return Self::leave(job, brief, at, RunOutcome::Expired, Some(reason), None);
+        }
+        debug!(job.id = %job.id, attempt, "{} failed, again at {}: {reason}", job.id, when.date());
+        let mut run = row(&job, brief, at, RunOutcome::Retry, Some(reason), None);
+        run.retry_at = Some(when.date());
+        Step::Record(Box::new(Exit { run, burial: None }), job, After::Retry(when))
+    }
+
+    fn leave(
+        job: Arc<Claimed>,
+        brief: &Brief,
+        at: Millis,
+        outcome: RunOutcome,
+        reason: Option<String>,
+        result: Option<String>,
+    ) -> Step {
+        let burial = (outcome == RunOutcome::Dead).then(|| {
+            let why = reason.as_deref().unwrap_or("");
+            warn!(job.id = %job.id, job.name = brief.name, "buried {}: {why}", job.id);
+            burial(&job)
+        });
+        let run = row(&job, brief, at, outcome, reason, result);
+        Step::Record(Box::new(Exit { run, burial }), job, After::Leave { reply: brief.reply, outcome })
+    }
+}
+
+fn burial(job: &Claimed) -> Burial {
+    let crashes = i32::try_from(job.tries().crashes).unwrap_or(i32::MAX);
+    Burial { envelope: job.envelope().to_vec(), attempts: attempts(job), crashes }
+}
+
+/// A condemned or expired job used up no attempt with this run.
+fn attempts(job: &Claimed) -> i32 {
+    let ran = job.started_at().is_some();
+    i32::try_from(job.attempt() - u32::from(!ran)).unwrap_or(i32::MAX)
+}
+
+fn row(
+    job: &Claimed,
+    brief: &Brief,
+    at: Millis,
+    outcome: RunOutcome,
+    reason: Option<String>,
+    result: Option<String>,
+) -> Run {
+    let started = job.started_at();
+    Run {
+        job_id: job.id.to_string(),
+        run: i32::try_from(job.run()).unwrap_or(i32::MAX),
+        attempt: attempts(job),
+        name: brief.name.clone(),
+        queue: job.queue.to_string(),
+        worker: job.worker().to_owned(),
+        outcome,
+        reason: reason.map(|text| cut(text, MAX_REASON)),
+        // A result that is cut off would be no JSON any more.
+        result: result.map(|text| {
+            if text.len() <= MAX_RESULT {
+                text
+            } else {
+                format!("\"(a result of {} bytes, more than the {MAX_RESULT} that are kept)\"", text.len())
+            }
+        }),
+        enqueued_at: job.enqueued_at.date(),
+        started_at: started.map(Millis::date),
+        finished_at: at.date(),
+        duration_ms: started.map(|since| at.0 - since.0),
+        retry_at: None,
+        trace: brief.trace.clone(),
+    }
+}
+
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// What a host that waits is told.
+pub(crate) fn reply(run: &Run) -> String {
+    let result = run.result.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let mut told = serde_json::json!({
+        "id": run.job_id, "outcome": run.outcome.as_str(), "run": run.run, "attempt": run.attempt,
+    });
+    if let Some(result) = result {
+        told["result"] = result;
+    }
+    if let Some(reason) = &run.reason {
+        told["reason"] = reason.as_str().into();
+    }
+    told.to_string()
+}
+
+/// A draw for the jitter; nobody's secret depends on it.
+fn random() -> u32 {
+    use std::hash::{BuildHasher, RandomState};
+    let bits = RandomState::new().hash_one(Instant::now());
+    u32::try_from(bits >> 32).unwrap_or(u32::MAX)
+}

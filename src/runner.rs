@@ -1,0 +1,107 @@
+//! Running one job: from its envelope to its outcome.
+
+use std::{sync::Arc, time::Duration};
+
+use liaison_jobs::{Context, Entry};
+use liaison_queue::{
+    Claimed, Shares,
+    clock::Millis,
+    envelope::{Envelope, Limits},
+    outcome::{Done, Failure, Outcome},
+    retry::Retry,
+};
+
+/// What the recorder needs to know of a job beside its claim.
+#[derive(Debug)]
+pub(crate) struct Brief {
+    pub(crate) name: String,
+    pub(crate) trace: Option<String>,
+    pub(crate) reply: bool,
+    pub(crate) expires_at: Option<Millis>,
+    pub(crate) max_attempts: u32,
+    pub(crate) retry: Retry,
+}
+
+/// A run that came to its end by itself.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) brief: Brief,
+    pub(crate) outcome: Outcome,
+}
+
+/// What was accepted once is never refused for its size later, whatever the limits are by then.
+const ACCEPTED: Limits = Limits { max_args: usize::MAX / 2 };
+/// For envelopes that name no job that we know.
+const UNKNOWN: Retry = Retry::doubling(Duration::from_secs(1));
+
+impl Brief {
+    /// Of an envelope; of a malformed one, what can be said without it.
+    pub(crate) fn of(job: &Claimed, diagnostics: bool) -> Self {
+        match Envelope::judge(job.envelope(), ACCEPTED) {
+            Ok(envelope) => {
+                let entry = liaison_jobs::find(envelope.job.as_str(), diagnostics).ok();
+                Self::new(&envelope, entry)
+            }
+            Err(_) => Self {
+                name: String::new(),
+                trace: None,
+                reply: false,
+                expires_at: None,
+                max_attempts: 1,
+                retry: UNKNOWN,
+            },
+        }
+    }
+
+    fn new(envelope: &Envelope<'_>, entry: Option<&Entry>) -> Self {
+        let retry = entry.map_or(UNKNOWN, |entry| entry.retry);
+        Self {
+            name: envelope.job.to_string(),
+            trace: envelope.trace.clone(),
+            reply: envelope.reply,
+            expires_at: envelope.expires_at,
+            max_attempts: envelope.max_attempts.unwrap_or(retry.attempts),
+            retry,
+        }
+    }
+}
+
+/// Runs jobs from the catalogue.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    pub(crate) shares: Arc<Shares>,
+    pub(crate) diagnostics: bool,
+}
+
+impl Runner {
+    pub(crate) async fn run(&self, job: Arc<Claimed>) -> Ran {
+        // It has ended before, or it was condemned: the recorder knows what to do, and nothing runs.
+        if job.verdict.is_some() || job.past.get().is_some_and(|past| past.ended.is_some()) {
+            return Ran { brief: Brief::of(&job, self.diagnostics), outcome: Ok(Done(None)) };
+        }
+        let envelope = match Envelope::judge(job.envelope(), ACCEPTED) {
+            Ok(envelope) => envelope,
+            Err(refusal) => {
+                let outcome = Err(Failure::fatal(format!("malformed: {refusal}")));
+                return Ran { brief: Brief::of(&job, self.diagnostics), outcome };
+            }
+        };
+        let found = liaison_jobs::find(envelope.job.as_str(), self.diagnostics);
+        let brief = Brief::new(&envelope, found.as_ref().ok().copied());
+        let now = self.shares.now();
+        let outcome = match found {
+            _ if brief.expires_at.is_some_and(|end| end <= now) => Err(Failure::Expired),
+            Err(reason) => Err(Failure::fatal(reason)),
+            Ok(entry) => {
+                let timeout = envelope.timeout.unwrap_or(entry.timeout);
+                let args = envelope.args.map_or("{}", |args| args.get()).to_owned();
+                let ctx = Context { id: job.id.clone(), attempt: job.attempt() };
+                job.start(now);
+                tokio::time::timeout(timeout, (entry.run)(args, ctx))
+                    .await
+                    .unwrap_or_else(|_| Err(Failure::retry(format!("timed out after {:.3} s", timeout.as_secs_f64()))))
+            }
+        };
+        Ran { brief, outcome }
+    }
+}

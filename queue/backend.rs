@@ -78,6 +78,9 @@ fn spawn<F: Future<Output: Send> + Send + 'static>(future: F) -> tokio::task::Jo
     tokio::spawn(future)
 }
 
+/// Characters of a panic's message that are kept.
+const MAX_PANIC: usize = 500;
+
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Panicked(String);
@@ -85,7 +88,7 @@ struct Panicked(String);
 #[expect(clippy::borrowed_box, reason = "the signature apalis asks for")]
 fn panicked(panic: &Box<dyn Any + Send>) -> Panicked {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Panicked(text.unwrap_or("with something that is no text").chars().take(500).collect())
+    Panicked(text.unwrap_or("with something that is no text").chars().take(MAX_PANIC).collect())
 }
 
 struct PumpBackend<R> {
@@ -101,8 +104,17 @@ impl<R> Backend for PumpBackend<R> {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Infallible>>> {
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        worker: &WorkerContext,
+    ) -> Poll<Option<Result<Self::Task, Infallible>>> {
         self.buffer.poll_next(cx).map(|job| {
+            if job.is_none() {
+                // An exhausted backend alone does not end an apalis worker: it waits to be told. A second telling is
+                // an error that says no more than that.
+                let _ = worker.stop();
+            }
             job.map(|job| {
                 job.advance(Stage::Running);
                 Ok(Task::new(job))

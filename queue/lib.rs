@@ -7,6 +7,7 @@ mod acknowledger;
 mod admitter;
 #[cfg(feature = "worker")]
 mod backend;
+pub mod bench;
 mod buffer;
 mod claimed;
 mod claimer;

@@ -7,8 +7,8 @@ use liaison_queue::{
     Inspector, Link, LinkOptions, Memory, Producer, QueueName, Screen, Served, Shares, Stop, Worker, WorkerOptions,
     clock::Clock, envelope::Limits,
 };
-use liaison_store::{DatabaseUrl, KeyRing, Store, StoreOptions};
-use tokio::task::JoinSet;
+use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
+use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{info, warn};
 
 use crate::{config::Config, historian::Historian, patience::Patience, recorder::Recorder, runner::Runner};
@@ -99,7 +99,7 @@ impl App {
     }
 
     /// Check Redis and the store, tie them together, and start working.
-    pub(crate) async fn start(&self) -> Result<Daemon> {
+    pub(crate) async fn start(&self, observer: Option<mpsc::UnboundedSender<Run>>) -> Result<Daemon> {
         let fitness = liaison_queue::check(&self.link).await?;
         match fitness.durability {
             liaison_queue::Durability::Weak => warn!("Redis {}: {}", fitness.version, fitness.durability.advice()),
@@ -107,11 +107,15 @@ impl App {
         }
         let store = self.store_with_keys().await?;
         liaison_queue::tie_to_store(&self.link, &store.identity().await?).await?;
-        self.start_with(Some(store)).await
+        self.start_with(Some(store), observer).await
     }
 
     /// Start working; without a store, nothing is recorded.
-    pub(crate) async fn start_with(&self, store: Option<Store>) -> Result<Daemon> {
+    pub(crate) async fn start_with(
+        &self,
+        store: Option<Store>,
+        observer: Option<mpsc::UnboundedSender<Run>>,
+    ) -> Result<Daemon> {
         let config = &self.config;
         let (stop, shares) = (Stop::default(), Shares::new(config.worker.concurrency as usize));
         let patience = Patience::new(Arc::clone(&shares), stop.watch());
@@ -121,6 +125,7 @@ impl App {
             shares: Arc::clone(&shares),
             diagnostics: config.worker.diagnostics,
             stopping: stop.watch(),
+            observer,
         }
         .start();
         let screen: Arc<dyn Screen> = match store {
@@ -139,7 +144,7 @@ impl App {
         Ok(Daemon { worker, stop, recorder })
     }
 
-    fn options(&self) -> Result<WorkerOptions> {
+    pub(crate) fn options(&self) -> Result<WorkerOptions> {
         let config = &self.config;
         let served = config.queue.iter().map(|queue| {
             let name = QueueName::parse(&queue.name).map_err(anyhow::Error::msg)?;
@@ -177,7 +182,7 @@ fn no_keys() -> KeyRing {
 }
 
 /// Where nothing is recorded, nobody has a past.
-struct NoHistory;
+pub(crate) struct NoHistory;
 
 impl Screen for NoHistory {
     fn screen<'a>(

@@ -3,6 +3,9 @@
 //! 0: done. 1: failed. 2: wrong usage or configuration.
 
 mod answer;
+mod bench;
+#[cfg(feature = "sandbox")]
+mod dev;
 mod worker;
 
 use std::process::ExitCode;
@@ -45,8 +48,13 @@ pub(crate) struct Global {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run everything embedded, with nothing to configure
+    #[cfg(feature = "sandbox")]
+    Dev(dev::DevArgs),
     /// Run jobs until told to stop
     Worker(worker::WorkerArgs),
+    /// Measure this machine and what we keep of it
+    Bench(bench::BenchArgs),
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -68,13 +76,26 @@ pub(crate) fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { global, command } = cli;
     match command {
+        #[cfg(feature = "sandbox")]
+        Command::Dev(args) => dev::run(&global, &args),
         Command::Worker(args) => worker::run(&global, args),
+        Command::Bench(args) => bench::run(&global, &args),
     }
 }
 
 impl Global {
     /// Read the configuration, with the flags of a worker where there are any.
     pub(crate) fn load(&self, queues: Vec<String>, concurrency: Option<String>) -> Result<Loaded, ConfigError> {
+        self.load_with(queues, concurrency, Vec::new())
+    }
+
+    /// The same, with what the command itself decides.
+    pub(crate) fn load_with(
+        &self,
+        queues: Vec<String>,
+        concurrency: Option<String>,
+        fixed: Vec<(&'static str, String)>,
+    ) -> Result<Loaded, ConfigError> {
         let flags = Flags {
             config: self.config.clone(),
             redis_url: self.redis_url.clone(),
@@ -82,7 +103,7 @@ impl Global {
             queues,
             concurrency,
         };
-        config::load(&Sources::of_this_process(flags))
+        config::load(&Sources { fixed, ..Sources::of_this_process(flags) })
     }
 
     /// Everything a command needs that asks one question and ends.

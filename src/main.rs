@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod config;
+mod embedded;
 mod historian;
 mod lifecycle;
 mod patience;

@@ -61,6 +61,8 @@ pub(crate) struct Recorder {
     pub(crate) shares: Arc<Shares>,
     pub(crate) diagnostics: bool,
     pub(crate) stopping: Stopping,
+    /// Told of every run that was recorded.
+    pub(crate) observer: Option<mpsc::UnboundedSender<Run>>,
 }
 
 /// What becomes of a finished job.
@@ -141,7 +143,13 @@ impl Recorder {
         let wants_reply = jobs.iter().any(|(_, after)| matches!(after, After::Leave { reply: true, .. }));
         let replies: Vec<String> =
             if wants_reply { exits.iter().map(|exit| reply(&exit.run)).collect() } else { Vec::new() };
+        let seen: Vec<Run> =
+            if self.observer.is_some() { exits.iter().map(|exit| exit.run.clone()).collect() } else { Vec::new() };
         let recorded = self.record(exits).await;
+        if let Some(observer) = &self.observer {
+            // An observer that went away has seen enough.
+            seen.into_iter().for_each(|run| drop(observer.send(run)));
+        }
         for (at, ((job, after), recorded)) in jobs.into_iter().zip(recorded).enumerate() {
             if let Recorded::Refused(reason) = recorded
                 && !self.record_without_texts(&job, after.outcome(), &reason).await
@@ -201,7 +209,6 @@ impl Recorder {
                 return Step::Settle(Settlement::hand_back(job));
             }
             Ended::Panicked(text) => {
-                error!(job.id = %job.id, "{} panicked: {text}; this is a bug in the job", job.id);
                 (Brief::of(&job, self.diagnostics), Err(Failure::retry(format!("panicked: {text}"))))
             }
             Ended::Ran(Ran { brief, outcome }) => (brief, outcome),

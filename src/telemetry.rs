@@ -15,6 +15,12 @@ pub(crate) fn start(log: &Log) {
         Format::Human => false,
         Format::Auto => !stderr().is_terminal(),
     };
+    // One line for a panic, in the form of all others, instead of a page on the terminal.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        let text = panic.payload_as_str().unwrap_or("with something that is no text");
+        tracing::error!(place, "panicked at {place}: {text}; this is a bug");
+    }));
     // A second start, as in a test, keeps the first.
     let _ = if json {
         builder.json().flatten_event(true).try_init()

@@ -33,7 +33,7 @@ pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let daemon = tokio::select! {
-            started = app.start() => started?,
+            started = app.start(None) => started?,
             () = signals.next() => return Ok(()),
         };
         let queues: Vec<&str> = app.config.queue.iter().map(|queue| queue.name.as_str()).collect();

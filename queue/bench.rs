@@ -1,0 +1,95 @@
+//! What a benchmark needs to know of Redis, and the floor under every figure: our own scripts and nothing else.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+
+use crate::{
+    clock::Clock,
+    error::QueueError,
+    link::Link,
+    names::{JobId, QueueName},
+    scripts::{ClaimTerms, Leaving, MAX_ITEMS, Scripts, text},
+};
+
+/// Batches under way at once: enough for the server never to wait for its client.
+const PIPELINE: usize = 4;
+
+/// How long a bare client takes to claim and acknowledge everything in a queue, and how many jobs that was.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn floor(link: &Link, queue: &QueueName) -> Result<(u64, Duration), QueueError> {
+    let scripts = Arc::new(Scripts::new(link.clone(), queue.clone(), Clock::Redis));
+    let begin = Instant::now();
+    let lanes = (0..PIPELINE).map(|lane| {
+        let scripts = Arc::clone(&scripts);
+        async move {
+            let terms = ClaimTerms { lease: Duration::from_secs(60), most: MAX_ITEMS / 4, low_share: 8 };
+            let (mut jobs, mut round) = (0u64, 0u64);
+            loop {
+                let token = format!("floor/{lane}-{round}");
+                round += 1;
+                let reply = scripts.claim(&token, terms).await?;
+                if reply.items.is_empty() {
+                    return Ok(jobs);
+                }
+                jobs += reply.items.len() as u64;
+                let ids: Vec<JobId> = reply.items.iter().filter_map(|item| JobId::parse(&item.id).ok()).collect();
+                let items: Vec<_> =
+                    ids.iter().map(|id| Leaving { id, token: &token, given: false, reply: None }).collect();
+                scripts.acknowledge(&items, &[&token], Duration::ZERO, Duration::ZERO).await?;
+            }
+        }
+    });
+    let mut jobs = 0;
+    for lane in join_all(lanes).await {
+        jobs += lane?;
+    }
+    Ok((jobs, begin.elapsed()))
+}
+
+/// Push lines through the plain door, as a host would.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn push(link: &Link, queue: &QueueName, lines: &[String]) -> Result<(), QueueError> {
+    let scripts = Scripts::new(link.clone(), queue.clone(), Clock::Redis);
+    for chunk in lines.chunks(MAX_ITEMS) {
+        link.call("push", redis::cmd("RPUSH").arg(&scripts.keys.inbox).arg(chunk)).await?;
+    }
+    Ok(())
+}
+
+/// The processor time that Redis has used so far.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn processor_time(link: &Link) -> Result<Duration, QueueError> {
+    let info = text(&link.call("info", redis::cmd("INFO").arg("cpu")).await?).unwrap_or_default();
+    let seconds: f64 = ["used_cpu_sys:", "used_cpu_user:"]
+        .iter()
+        .filter_map(|name| info.lines().find_map(|line| line.strip_prefix(name)))
+        .filter_map(|value| value.trim().parse::<f64>().ok())
+        .sum();
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+/// Switch the append-only file on (synced every second) or off, and wait until it is written anew.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn append_only(link: &Link, on: bool) -> Result<(), QueueError> {
+    let value = if on { "yes" } else { "no" };
+    link.call("config", redis::cmd("CONFIG").arg("SET").arg("appendonly").arg(value)).await?;
+    loop {
+        let info = text(&link.call("info", redis::cmd("INFO").arg("persistence")).await?).unwrap_or_default();
+        if info.contains("aof_rewrite_in_progress:0") && info.contains("aof_rewrite_scheduled:0") {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -14,7 +14,10 @@ use crate::{
     clock::Millis,
     error::{QueueError, chain},
     leases::Leases,
-    scripts::{Leaving, MAX_ITEMS, Parking, Scripts},
+    scripts::{
+        MAX_ITEMS, Scripts,
+        held::{Leaving, Parking},
+    },
     stop::{Phase, Stopping},
 };
 
@@ -204,5 +207,6 @@ fn ending<'a>(claims: impl Iterator<Item = &'a Arc<Claim>>) -> Vec<Arc<Claim>> {
             None => counts.push((claim, 1)),
         }
     }
-    counts.into_iter().filter(|(claim, count)| claim.open() == *count).map(|(claim, _)| Arc::clone(claim)).collect()
+    let ended = counts.into_iter().filter(|(claim, count)| claim.open() == *count);
+    ended.map(|(claim, _)| Arc::clone(claim)).inspect(|claim| claim.end()).collect()
 }

@@ -14,7 +14,7 @@ use crate::{
     link::Link,
     names::{JobId, QueueName},
     outcome::{RunOutcome, Verdict},
-    scripts::{Admission, MAX_BYTES, Scripts, bytes},
+    scripts::{MAX_BYTES, Scripts, bytes, held::Admission},
 };
 
 /// How long one daemon may take between its look and its admission before another may try.

@@ -85,7 +85,6 @@ const MAX_PANIC: usize = 500;
 #[error("{0}")]
 struct Panicked(String);
 
-#[expect(clippy::borrowed_box, reason = "the signature apalis asks for")]
 fn panicked(panic: &Box<dyn Any + Send>) -> Panicked {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     Panicked(text.unwrap_or("with something that is no text").chars().take(MAX_PANIC).collect())

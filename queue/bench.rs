@@ -12,7 +12,11 @@ use crate::{
     error::QueueError,
     link::Link,
     names::{JobId, QueueName},
-    scripts::{ClaimTerms, Leaving, MAX_ITEMS, Scripts, text},
+    scripts::{
+        MAX_ITEMS, Scripts,
+        held::{ClaimTerms, Leaving},
+        text,
+    },
 };
 
 /// Batches under way at once: enough for the server never to wait for its client.
@@ -28,7 +32,7 @@ pub async fn floor(link: &Link, queue: &QueueName) -> Result<(u64, Duration), Qu
     let lanes = (0..PIPELINE).map(|lane| {
         let scripts = Arc::clone(&scripts);
         async move {
-            let terms = ClaimTerms { lease: Duration::from_secs(60), most: MAX_ITEMS / 4, low_share: 8 };
+            let terms = ClaimTerms { lease: Duration::from_mins(1), most: MAX_ITEMS / 4, low_share: 8 };
             let (mut jobs, mut round) = (0u64, 0u64);
             loop {
                 let token = format!("floor/{lane}-{round}");

@@ -14,7 +14,7 @@ use crate::{
     flow::{Flow, Stage},
     names::{JobId, QueueName},
     outcome::Verdict,
-    scripts::ClaimedItem,
+    scripts::held::ClaimedItem,
     state::Priority,
 };
 
@@ -57,6 +57,8 @@ pub(crate) struct Claim {
     /// Milliseconds after `born` until which nobody else can have taken the jobs.
     valid_ms: AtomicU64,
     lost: AtomicBool,
+    /// Its last jobs are being settled: Redis may have forgotten it before we hear of that.
+    ending: AtomicBool,
     open: AtomicUsize,
     jobs: OnceLock<Vec<std::sync::Weak<Claimed>>>,
     acknowledger: Acknowledger,
@@ -71,6 +73,7 @@ impl Claim {
             born: Instant::now(),
             valid_ms: AtomicU64::new(0),
             lost: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             jobs: OnceLock::new(),
             acknowledger,
@@ -99,6 +102,15 @@ impl Claim {
 
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+
+    /// Something of it is held that is not about to be settled.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.open() > 0 && !self.ending.load(Ordering::Acquire)
     }
 
     pub(crate) fn close(&self, jobs: usize) {

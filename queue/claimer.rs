@@ -22,7 +22,10 @@ use crate::{
     error::QueueError,
     flow::{Flow, Stage},
     leases::Leases,
-    scripts::{ClaimReply, ClaimTerms, MAX_ITEMS, Scripts},
+    scripts::{
+        MAX_ITEMS, Scripts,
+        held::{ClaimReply, ClaimTerms},
+    },
     stop::{Phase, Stopping},
     wake::Wake,
 };
@@ -67,7 +70,7 @@ impl Claimer {
         let mut wake = Wake::new(self.scripts.link.clone(), self.scripts.keys.inbox.clone());
         // The first round looks at everything: what waited while nobody was here.
         let mut progress = Progress { look: true, ..Progress::default() };
-        let mut waits = outage_waits();
+        let mut patience = outage_waits();
         while !self.stopping.has_reached(Phase::Drain) {
             let want = self.flow.want().min(MAX_ITEMS);
             if want == 0 {
@@ -77,19 +80,19 @@ impl Claimer {
             match self.round(want, &mut progress).await {
                 Ok(None) => {
                     self.back_again(&mut progress);
-                    waits = outage_waits();
+                    patience = outage_waits();
                 }
                 Ok(Some(next_due)) => {
                     self.back_again(&mut progress);
-                    waits = outage_waits();
+                    patience = outage_waits();
                     progress.look = self.idle(&mut wake, next_due).await;
                 }
                 Err(error) => {
                     self.away(&mut progress, &error);
                     wake.forget();
-                    let wait = waits.next().unwrap_or(LOOK_ANYWAY);
+                    let pause = patience.next().unwrap_or(LOOK_ANYWAY);
                     tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
+                        () = tokio::time::sleep(pause) => {}
                         () = self.stopping.reached(Phase::Drain) => {}
                     }
                     progress.look = true;
@@ -181,7 +184,9 @@ impl Claimer {
             tokio::select! {
                 () = self.screen.screen(&old) => self.buffer.extend(old),
                 () = stopping.reached(Phase::Drain) => {
-                    old.into_iter().for_each(|job| Settlement::hand_back(job).send());
+                    for job in old {
+                        Settlement::hand_back(job).send();
+                    }
                 }
             }
         }

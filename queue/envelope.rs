@@ -19,7 +19,7 @@ pub const MAX_SURROUNDINGS: usize = 4096;
 /// Deeper JSON is refused before anything recurses into it.
 pub const MAX_DEPTH: usize = 64;
 pub const MAX_ATTEMPTS: u32 = 1000;
-pub const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+pub const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 pub const MAX_TRACE: usize = 256;
 /// The last millisecond of the year 9999; later instants are typing mistakes.
 pub const MAX_TIME: i64 = 253_402_300_799_999;
@@ -211,10 +211,18 @@ fn trace(raw: &RawValue) -> Result<String, Refusal> {
 }
 
 fn number(field: &str, raw: &RawValue, min: u64, max: u64) -> Result<u64, Refusal> {
-    serde_json::from_str::<u64>(raw.get())
-        .ok()
+    whole(raw)
+        .and_then(|n| u64::try_from(n).ok())
         .filter(|n| (min..=max).contains(n))
         .ok_or_else(|| Refusal(format!("{field}: {} is not a whole number from {min} to {max}", short(raw.get()))))
+}
+
+/// A whole number, however it is spelt: JSON knows no difference between 1000, 1e3 and 1000.0.
+#[expect(clippy::cast_possible_truncation, reason = "whole, and within what a double holds exactly")]
+fn whole(raw: &RawValue) -> Option<i64> {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = serde_json::from_str::<f64>(raw.get()).ok()?;
+    (number.fract() == 0.0 && number.abs() <= EXACT).then_some(number as i64)
 }
 
 fn time(field: &str, raw: &RawValue) -> Result<Millis, Refusal> {
@@ -227,12 +235,13 @@ fn time(field: &str, raw: &RawValue) -> Result<Millis, Refusal> {
     let millis = if raw.get().starts_with('"') {
         rfc3339(&string(field, raw)?).ok_or_else(wrong)?
     } else {
-        serde_json::from_str::<i64>(raw.get()).map_err(|_| wrong())?
+        whole(raw).ok_or_else(wrong)?
     };
     if (0..=MAX_TIME).contains(&millis) { Ok(Millis(millis)) } else { Err(wrong()) }
 }
 
 /// The form `2030-01-31T08:00:00[.fraction](Z|±hh:mm)` and no other, as the Lua judge reads it too.
+#[must_use]
 pub fn rfc3339(text: &str) -> Option<i64> {
     let plain = text.is_ascii() && text.as_bytes().get(10) == Some(&b'T') && !text.contains(":60");
     plain.then(|| chrono::DateTime::parse_from_rfc3339(text).ok())?.map(|time| time.timestamp_millis())
@@ -351,7 +360,7 @@ mod tests {
                 "max_attempts": attempts, "args": {"text": text}, "reply": true,
             }).to_string();
             let envelope = Envelope::judge(line.as_bytes(), Limits::default()).unwrap();
-            prop_assert_eq!(envelope.id.unwrap().as_str(), id);
+            prop_assert_eq!(envelope.id.as_ref().map(JobId::as_str), Some(id.as_str()));
             prop_assert_eq!(envelope.job.as_str(), job);
             prop_assert_eq!(envelope.priority, Priority::ALL[band]);
             prop_assert_eq!(envelope.run_at, Some(Millis(at)));

@@ -6,9 +6,9 @@ use redis::Value;
 use serde::Serialize;
 
 use crate::{
+    cards::{self, WorkerCard},
     clock::{Clock, Millis},
     error::QueueError,
-    keeper::WorkerCard,
     keys,
     link::Link,
     names::{JobId, QueueName},
@@ -102,13 +102,12 @@ pub async fn queues(link: &Link) -> Result<Vec<QueueName>, QueueError> {
     Ok(names)
 }
 
-pub(crate) async fn cards(scripts: &Scripts) -> Result<Vec<WorkerCard>, QueueError> {
-    let answer = scripts.link.call("list workers", redis::cmd("HVALS").arg(&scripts.keys.workers)).await?;
-    let Value::Array(texts) = answer else { return Ok(Vec::new()) };
-    let mut cards: Vec<WorkerCard> =
-        texts.iter().filter_map(text).filter_map(|card| serde_json::from_str(&card).ok()).collect();
-    cards.sort_by(|a, b| a.worker.cmp(&b.worker));
-    Ok(cards)
+/// What time it is for the queue: the server's clock, which decides what is due.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn now(link: &Link) -> Result<Millis, QueueError> {
+    Ok(redis_time(&link.call("time", &redis::cmd("TIME")).await?))
 }
 
 impl Inspector {
@@ -139,7 +138,7 @@ impl Inspector {
             None
         };
         let oldest = self.oldest(&v[10..13]).await?;
-        let workers = cards(&self.0).await?;
+        let workers = cards::all(&self.0).await?;
         Ok(Depths {
             queue: self.0.queue.clone(),
             inbox: count(&v[1]),
@@ -156,7 +155,7 @@ impl Inspector {
                 reason = "milliseconds up to the year 9999 are exact in a double"
             )]
             next_due_at: next_due_at.map(|at| at as i64),
-            workers: workers.iter().filter(|card| is_alive(card, now)).count() as u64,
+            workers: workers.iter().filter(|card| card.is_alive(now)).count() as u64,
         })
     }
 
@@ -201,7 +200,7 @@ impl Inspector {
         };
         let worker = holder.and_then(|token| token.split_once('/').map(|(worker, _)| worker.to_owned()));
         let running_since = match &worker {
-            Some(worker) => cards(&self.0)
+            Some(worker) => cards::all(&self.0)
                 .await?
                 .iter()
                 .filter(|card| card.worker == *worker)
@@ -282,12 +281,12 @@ impl Inspector {
     /// # Errors
     /// When Redis does not answer.
     pub async fn workers(&self) -> Result<Vec<(WorkerCard, bool)>, QueueError> {
-        let now = redis_time(&self.0.link.call("time", &redis::cmd("TIME")).await?);
-        Ok(cards(&self.0)
+        let now = now(&self.0.link).await?;
+        Ok(cards::all(&self.0)
             .await?
             .into_iter()
             .map(|card| {
-                let alive = is_alive(&card, now);
+                let alive = card.is_alive(now);
                 (card, alive)
             })
             .collect())
@@ -344,9 +343,4 @@ fn redis_time(value: &Value) -> Millis {
         }
     };
     Millis(part(0) * 1000 + part(1) / 1000)
-}
-
-/// A worker shows itself every second; ten missed beats are a death, or a network that is as good as one.
-fn is_alive(card: &WorkerCard, now: Millis) -> bool {
-    now.0 - card.beat_at < 10_000
 }

@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
 use crate::{
+    cards::{self, RunningCard, WorkerCard},
     clock::Millis,
     envelope::{Envelope, Limits},
     error::{QueueError, chain},
@@ -24,32 +24,7 @@ const BEAT: Duration = Duration::from_secs(1);
 /// As many running jobs as a person reads.
 const MAX_SHOWN: usize = 100;
 /// A worker that has not shown itself for so long is struck off the list.
-pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_secs(60 * 60);
-
-/// What a worker says of itself, once a second.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct WorkerCard {
-    pub worker: String,
-    pub host: String,
-    pub pid: u32,
-    pub queue: String,
-    pub started_at: i64,
-    pub beat_at: i64,
-    pub concurrency: usize,
-    pub buffered: usize,
-    pub running: usize,
-    pub unrecorded: usize,
-    pub draining: bool,
-    pub jobs: Vec<RunningCard>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RunningCard {
-    pub id: String,
-    pub job: String,
-    pub attempt: u32,
-    pub since: i64,
-}
+pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 
 /// One queue as the keeper sees it.
 pub(crate) struct Kept {
@@ -79,8 +54,8 @@ impl Keeper {
     }
 
     async fn run(self, mut done: tokio::sync::oneshot::Receiver<()>) {
-        // A third of the lease: two extensions may fail before anything is lost.
-        let period = BEAT.min(self.lease / 3);
+        // A quarter of the lease: see the calm in `reap.lua` for why not a third.
+        let period = BEAT.min(self.lease / 4);
         let mut away = vec![false; self.queues.len()];
         let mut next_beat = Instant::now();
         loop {
@@ -120,18 +95,17 @@ impl Keeper {
         self.extend(kept).await?;
         if beat {
             self.show(kept).await?;
-            loop {
-                let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
-                if reaped.back == 0 {
-                    break;
-                }
-                warn!(
-                    queue = %kept.scripts.queue, jobs = reaped.back, buried = reaped.condemned,
-                    "took back {} jobs of workers that died", reaped.back
-                );
-            }
         }
-        Ok(())
+        loop {
+            let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
+            if reaped.back == 0 {
+                return Ok(());
+            }
+            warn!(
+                queue = %kept.scripts.queue, jobs = reaped.back, buried = reaped.condemned,
+                "took back {} jobs of workers that died", reaped.back
+            );
+        }
     }
 
     async fn extend(&self, kept: &Kept) -> Result<(), QueueError> {
@@ -143,7 +117,7 @@ impl Keeper {
             for claim in chunk {
                 if !lost.contains(&claim.token) {
                     claim.extended(asked, self.lease);
-                } else if claim.open() > 0 {
+                } else if claim.is_needed() {
                     // Invariant: whoever lost a lease can neither record nor acknowledge under it.
                     claim.lose();
                     kept.leases.remove(&claim.token);
@@ -195,7 +169,7 @@ impl Keeper {
     /// Remove the cards of workers that died long ago.
     async fn strike_off(&self, kept: &Kept, now: Millis) -> Result<(), QueueError> {
         let workers = &kept.scripts.keys.workers;
-        for card in crate::inspector::cards(&kept.scripts).await? {
+        for card in cards::all(&kept.scripts).await? {
             if Duration::from_millis(u64::try_from(now.0 - card.beat_at).unwrap_or(0)) > FORGOTTEN_AFTER {
                 kept.scripts.link.call("strike off", redis::cmd("HDEL").arg(workers).arg(&card.worker)).await?;
                 info!(worker = card.worker, "struck off {}, which was last seen over an hour ago", card.worker);

@@ -13,6 +13,7 @@ pub(crate) const STORE: &str = "liaison:store";
 
 /// The keys of one queue.
 #[derive(Debug, Clone)]
+#[cfg_attr(not(feature = "worker"), expect(dead_code, reason = "a producer needs only some of them"))]
 pub(crate) struct Keys {
     pub inbox: String,
     pub jobs: String,

@@ -3,21 +3,31 @@
 //! Producers need no more than this crate without its `worker` feature. The wire is described in
 //! `docs/wire-protocol.md`, which changes before this code does.
 
+#[cfg(feature = "worker")]
 mod acknowledger;
+#[cfg(feature = "worker")]
 mod admitter;
 #[cfg(feature = "worker")]
 mod backend;
+#[cfg(feature = "worker")]
 pub mod bench;
+#[cfg(feature = "worker")]
 mod buffer;
+mod cards;
+#[cfg(feature = "worker")]
 mod claimed;
+#[cfg(feature = "worker")]
 mod claimer;
 pub mod clock;
 pub mod envelope;
 mod error;
+#[cfg(feature = "worker")]
 mod flow;
 mod inspector;
+#[cfg(feature = "worker")]
 mod keeper;
 mod keys;
+#[cfg(feature = "worker")]
 mod leases;
 mod link;
 mod names;
@@ -27,24 +37,28 @@ pub mod retry;
 mod scripts;
 mod server;
 pub mod state;
+#[cfg(feature = "worker")]
 mod stop;
+#[cfg(feature = "worker")]
 mod wake;
 #[cfg(feature = "worker")]
 mod worker;
 
-pub use acknowledger::{Memory, Settlement};
-#[cfg(feature = "worker")]
-pub use backend::Ended;
-pub use claimed::{Claimed, Hold, Past, Tries};
-pub use claimer::Screen;
+pub use cards::{RunningCard, WorkerCard};
 pub use error::{QueueError, chain};
-pub use flow::{Flow, Shares, Stage};
-pub use inspector::{Depths, Inspector, Whereabouts, queues};
-pub use keeper::{RunningCard, WorkerCard};
+pub use inspector::{Depths, Inspector, Whereabouts, now, queues};
 pub use link::{Link, LinkOptions};
 pub use names::{JobId, JobName, QueueName};
 pub use producer::{Producer, Receipt, Revival};
 pub use server::{Durability, Fitness, check, tie_to_store};
-pub use stop::{Phase, Stop, Stopping};
+
 #[cfg(feature = "worker")]
-pub use worker::{Served, StartError, Worker, WorkerOptions};
+pub use self::{
+    acknowledger::{Memory, Settlement},
+    backend::Ended,
+    claimed::{Claimed, Hold, Past, Tries},
+    claimer::Screen,
+    flow::{Flow, Shares, Stage},
+    stop::{Phase, Stop, Stopping},
+    worker::{Served, StartError, Worker, WorkerOptions},
+};

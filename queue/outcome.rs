@@ -56,12 +56,14 @@ pub struct Verdict {
 
 impl Verdict {
     /// One line, as it stands in Redis: `dead crashed its worker 3 times`.
-    pub(crate) fn parse(text: &str) -> Self {
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
         let (end, reason) = text.split_once(' ').unwrap_or((text, ""));
         Self { end: end.parse().unwrap_or(RunOutcome::Dead), reason: reason.to_owned() }
     }
 
-    pub(crate) fn line(&self) -> String {
+    #[must_use]
+    pub fn line(&self) -> String {
         format!("{} {}", self.end, self.reason)
     }
 }

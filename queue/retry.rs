@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A provider may ask for a longer wait than this; we come back and ask again instead of believing it.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+pub const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// How often and how patiently a job is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Retry {
 }
 
 impl Retry {
-    pub const DEFAULT_CAP: Duration = Duration::from_secs(60 * 60);
+    pub const DEFAULT_CAP: Duration = Duration::from_hours(1);
     pub const DEFAULT_ATTEMPTS: u32 = 10;
 
     /// Waits of up to `base`, twice `base`, four times `base` … between attempts.

@@ -32,7 +32,7 @@ fn look(link: Link, inbox: String, connection: Option<redis::aio::MultiplexedCon
         match connection.send_packed_command(&command).await {
             Ok(redis::Value::Nil) => (Some(connection), Answer::Nothing),
             Ok(value) => match bytes(value) {
-                Some(line) => (Some(connection), Answer::Line(line)),
+                Some(head) => (Some(connection), Answer::Line(head)),
                 None => (None, Answer::Broken),
             },
             Err(_) => (None, Answer::Broken),

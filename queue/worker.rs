@@ -20,7 +20,7 @@ use crate::{
     leases::Leases,
     link::Link,
     names::{JobId, QueueName},
-    scripts::{ClaimTerms, MAX_ITEMS, Scripts},
+    scripts::{MAX_ITEMS, Scripts, held::ClaimTerms},
     stop::{Phase, Stop},
 };
 

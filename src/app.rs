@@ -39,7 +39,7 @@ impl App {
         Ok(Self { config, link })
     }
 
-    fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         Limits { max_args: usize::try_from(self.config.queues.max_args.get()).unwrap_or(usize::MAX) }
     }
 
@@ -64,7 +64,7 @@ impl App {
         Ok(self.config.store.url.expose().parse()?)
     }
 
-    fn keys(&self) -> Result<Option<KeyRing>> {
+    pub(crate) fn keys(&self) -> Result<Option<KeyRing>> {
         let Some(path) = &self.config.store.key_file else { return Ok(None) };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("read the key file {} (store.key_file)", path.display()))?;
@@ -72,10 +72,9 @@ impl App {
         Ok(Some(ring))
     }
 
-    /// The store, for reading and for what needs no key.
+    /// The store, for reading and for what needs no key: whoever may not read the key file may still read the history.
     pub(crate) async fn store(&self) -> Result<Store> {
-        let keys = self.keys()?.unwrap_or_else(no_keys);
-        self.open(keys).await
+        self.open(no_keys()).await
     }
 
     /// The store with its keys, for whoever seals and opens envelopes.

@@ -4,14 +4,27 @@
 
 mod answer;
 mod bench;
+mod check;
+mod dead;
 #[cfg(feature = "sandbox")]
 mod dev;
+mod enqueue;
+mod jobs;
+mod keys;
+mod manual;
+mod migrate;
+mod queues;
+mod runs;
+mod typed;
+mod whereabouts;
+mod words;
 mod worker;
+mod workers;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::{
     app::App,
@@ -30,16 +43,20 @@ struct Cli {
     command: Command,
 }
 
+// Texts and not doc comments: their names are for people, without the back quotes of documentation.
+const CONFIG: &str =
+    "The configuration file [default: ./liaison.toml, then /etc/liaison/liaison.toml] [env: LIAISON_CONFIG]";
+const REDIS_URL: &str = "Where Redis is, without a password: redis:// rediss:// unix:// [env: LIAISON_REDIS_URL]";
+const DATABASE_URL: &str =
+    "Where the records are, without a password: sqlite:PATH or postgres:// [env: LIAISON_DATABASE_URL]";
+
 #[derive(Args, Clone)]
 pub(crate) struct Global {
-    /// The configuration file [default: ./liaison.toml, then /etc/liaison/liaison.toml] [env: LIAISON_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help = CONFIG)]
     config: Option<std::path::PathBuf>,
-    /// Where Redis is, without a password: redis:// rediss:// unix:// [env: LIAISON_REDIS_URL]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help = REDIS_URL)]
     redis_url: Option<String>,
-    /// Where the records are, without a password: sqlite:PATH or postgres:// [env: LIAISON_DATABASE_URL]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", help = DATABASE_URL)]
     database_url: Option<String>,
     /// Answer in JSON
     #[arg(long, global = true)]
@@ -53,8 +70,36 @@ enum Command {
     Dev(dev::DevArgs),
     /// Run jobs until told to stop
     Worker(worker::WorkerArgs),
+    /// Ask for a job, or for as many as a file has lines
+    Enqueue(enqueue::EnqueueArgs),
+    /// Where a job is, which there are, and which kinds
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
+    /// What happened: one run for each time a job was tried
+    #[command(subcommand)]
+    Runs(runs::RunsCommand),
+    /// Jobs that were given up: read, revive or discard them
+    #[command(subcommand)]
+    Dead(dead::DeadCommand),
+    /// How deep and how old the queues are; pause and resume them
+    #[command(subcommand)]
+    Queues(queues::QueuesCommand),
+    /// Who works, and on what
+    #[command(subcommand)]
+    Workers(workers::WorkersCommand),
+    /// Bring the database up to date
+    Migrate(migrate::MigrateArgs),
+    /// Print the configuration in effect, with where it came from, or all its mistakes
+    Check,
+    /// The keys that seal stored envelopes
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Measure this machine and what we keep of it
     Bench(bench::BenchArgs),
+    /// Print a script that completes commands in a shell
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page, or write all of them
+    Man(manual::ManArgs),
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -63,6 +108,12 @@ pub(crate) fn main() -> ExitCode {
         Err(usage) => {
             // clap prints help to standard output and mistakes to standard error, and knows which is which.
             let _ = usage.print();
+            if usage.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+                // What is wrong, without the advice on how to get help.
+                let text = usage.to_string();
+                let text = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+                answer::json(&serde_json::json!({"error": text}));
+            }
             return if usage.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
@@ -79,8 +130,24 @@ fn run(cli: Cli) -> Result<ExitCode> {
         #[cfg(feature = "sandbox")]
         Command::Dev(args) => dev::run(&global, &args),
         Command::Worker(args) => worker::run(&global, args),
+        Command::Enqueue(args) => enqueue::run(&global, &args),
+        Command::Jobs(command) => jobs::run(&global, &command),
+        Command::Runs(command) => runs::run(&global, &command),
+        Command::Dead(command) => dead::run(&global, &command),
+        Command::Queues(command) => queues::run(&global, &command),
+        Command::Workers(command) => workers::run(&global, &command),
+        Command::Migrate(args) => migrate::run(&global, &args),
+        Command::Check => check::run(&global),
+        Command::Keys(command) => keys::run(&global, &command),
         Command::Bench(args) => bench::run(&global, &args),
+        Command::Completions(args) => Ok(manual::completions(self::command(), &args)),
+        Command::Man(args) => manual::man(self::command(), &args),
     }
+}
+
+/// All commands, for whoever describes them.
+fn command() -> clap::Command {
+    Cli::command()
 }
 
 impl Global {

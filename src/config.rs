@@ -13,7 +13,7 @@ mod address;
 mod documents;
 mod environment;
 mod file;
-mod hint;
+pub(crate) mod hint;
 mod key;
 pub(crate) mod log;
 pub(crate) mod mistake;

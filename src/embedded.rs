@@ -86,9 +86,9 @@ impl PrivateRedis {
         command.arg("--logfile").arg(dir.join("redis.log"));
         // A group of its own: a Ctrl-C on the terminal is for us, and we stop the server last.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).process_group(0);
-        let child = command
-            .spawn()
-            .context("start redis-server; install it with `make deps` or your package manager (redis-server 6.2 or newer)")?;
+        let child = command.spawn().context(
+            "start redis-server; install it with `make deps` or your package manager (redis-server 6.2 or newer)",
+        )?;
         let mut redis = Self { child, socket };
         let begin = Instant::now();
         while UnixStream::connect(&redis.socket).await.is_err() {
@@ -128,7 +128,8 @@ async fn end_orphan(dir: &Path) -> Result<()> {
     let Some(pid) = text.trim().parse().ok().and_then(Pid::from_raw) else {
         bail!("a redis-server answers in {}, but its pid is not known; stop it first", dir.display());
     };
-    kill_process(pid, Signal::TERM).with_context(|| format!("stop the redis-server {text} left in {}", dir.display()))?;
+    kill_process(pid, Signal::TERM)
+        .with_context(|| format!("stop the redis-server {text} left in {}", dir.display()))?;
     let begin = Instant::now();
     while rustix::process::test_kill_process(pid).is_ok() {
         if begin.elapsed() > STOP {

@@ -1,5 +1,7 @@
 //! Jobs that were given up, each with the sealed envelope that can revive it. Written by `record.rs`.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable,
@@ -10,7 +12,7 @@ use serde::Serialize;
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::runs::{IDS_IN_A_QUERY, MAX_ROWS};
-use crate::schema::dead_letters::{self, buried_at, envelope, job_id, name, table};
+use crate::schema::dead_letters::{self, buried_at, envelope, job_id, name, queue, runs, table};
 use crate::store::Store;
 
 /// A job that was given up, without its envelope.
@@ -32,6 +34,7 @@ pub struct DeadLetter {
 #[derive(Clone, Debug, Default)]
 pub struct DeadFilter {
     pub name: Option<String>,
+    pub queue: Option<String>,
     /// At most 10,000.
     pub limit: u32,
     /// Where the page before this one ended.
@@ -68,6 +71,9 @@ impl Store {
             let mut query = table.into_boxed();
             if let Some(wanted) = filter.name {
                 query = query.filter(name.eq(wanted));
+            }
+            if let Some(wanted) = filter.queue {
+                query = query.filter(queue.eq(wanted));
             }
             if let Some(DeadCursor { buried_at: at, job_id: id }) = filter.after {
                 let at = at.naive_utc();
@@ -110,16 +116,26 @@ impl Store {
         sealed.map(open).transpose().map_err(|source| StoreError::Sealed { job_id: id.to_owned(), source })
     }
 
-    /// Delete the dead letters of `ids`; their runs stay. Returns how many there were.
+    /// Delete these dead letters, each named by its job and its `runs`; the runs themselves stay. Returns how many
+    /// there were. A letter that was replaced meanwhile, because its job came back and died again, has more runs and
+    /// stays: forgetting it would lose the job.
     ///
     /// # Errors
     /// When the database cannot be written to; then all are still there.
-    pub async fn forget_dead_letters(&self, ids: Vec<String>) -> Result<usize, StoreError> {
+    pub async fn forget_dead_letters(&self, letters: Vec<(String, i32)>) -> Result<usize, StoreError> {
+        let mut by_runs: BTreeMap<i32, Vec<String>> = BTreeMap::new();
+        for (id, count) in letters {
+            by_runs.entry(count).or_default().push(id);
+        }
         let delete = move |connection: &mut AnyConnection| {
-            ids.chunks(IDS_IN_A_QUERY).try_fold(0, |count, ids| {
-                let deleted = diesel::delete(table.filter(job_id.eq_any(ids))).execute(connection)?;
-                Ok(count + deleted)
-            })
+            let mut deleted = 0;
+            for (count, ids) in &by_runs {
+                for ids in ids.chunks(IDS_IN_A_QUERY) {
+                    let these = table.filter(job_id.eq_any(ids)).filter(runs.eq(count));
+                    deleted += diesel::delete(these).execute(connection)?;
+                }
+            }
+            Ok(deleted)
         };
         self.pool.write("delete dead letters", delete).await
     }

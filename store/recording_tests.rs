@@ -122,7 +122,9 @@ fn a_dead_letter_is_sealed_listed_opened_replaced_and_forgotten() {
         assert_eq!(letter.runs, 5, "a late report of an older run replaces nothing");
 
         assert_eq!(store.count_dead_letters(Some("send_webhook".to_owned())).await.expect("count"), 5);
-        let forgotten = store.forget_dead_letters(vec!["job-1".to_owned(), "unknown".to_owned()]).await;
+        let replaced = store.forget_dead_letters(vec![("job-1".to_owned(), 1)]).await;
+        assert_eq!(replaced.expect("forget"), 0, "the letter of a later death is another one");
+        let forgotten = store.forget_dead_letters(vec![("job-1".to_owned(), 9), ("unknown".to_owned(), 1)]).await;
         assert_eq!(forgotten.expect("forget"), 1);
         assert_eq!(store.dead_letter("job-1").await.expect("read"), None);
         assert_eq!(store.count_dead_letters(None).await.expect("count"), 4);

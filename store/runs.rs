@@ -49,6 +49,7 @@ pub struct Run {
 #[derive(Clone, Debug, Default)]
 pub struct RunFilter {
     pub name: Option<String>,
+    pub queue: Option<String>,
     pub outcome: Option<RunOutcome>,
     /// Finished at this time or later.
     pub since: Option<DateTime<Utc>>,
@@ -106,6 +107,9 @@ impl Store {
             let mut query = job_runs::table.into_boxed();
             if let Some(name) = filter.name {
                 query = query.filter(job_runs::name.eq(name));
+            }
+            if let Some(queue) = filter.queue {
+                query = query.filter(job_runs::queue.eq(queue));
             }
             match filter.outcome {
                 None => {}

@@ -21,7 +21,7 @@ impl Job for Sleep {
     const NAME: &'static str = "sleep";
     const ABOUT: &'static str = "takes `ms` milliseconds";
     // Longer than any test of a drain or a lease; an envelope may ask for more.
-    const TIMEOUT: Duration = Duration::from_secs(10 * 60);
+    const TIMEOUT: Duration = Duration::from_mins(10);
     const RETRY: Retry = Retry::doubling(Duration::from_secs(1));
     const SAMPLE: Option<Sample> = Some(Sample { args: r#"{"ms": 50}"#, ends: RunOutcome::Done });
 

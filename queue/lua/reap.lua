@@ -16,8 +16,9 @@ redis.call('HDEL', KEYS[2], '')
 local lease, limit = tonumber(ARGV[2]), tonumber(ARGV[3])
 local pulse = redis.call('HMGET', KEYS[12], 'at', 'calm')
 local calm = tonumber(pulse[2] or '0')
--- Living workers extend every third of a lease. A longer silence means that Redis, or every daemon, was away.
-if pulse[1] and now - tonumber(pulse[1]) > lease / 3 then calm = now + lease end
+-- Living workers come by every quarter of a lease, to extend and to reap. A silence of more than two fifths means that
+-- Redis, or every daemon, was away: then even the latest of them has come by again before its lease runs out.
+if pulse[1] and now - tonumber(pulse[1]) > lease * 2 / 5 then calm = now + lease end
 redis.call('HSET', KEYS[12], 'at', now, 'calm', calm)
 local stale = redis.call('ZRANGEBYSCORE', KEYS[15], '-inf', now, 'LIMIT', 0, 1000)
 if #stale > 0 then redis.call('ZREM', KEYS[15], unpack(stale)) end

@@ -1,13 +1,15 @@
 //! How the command line speaks: answers on standard output, everything else on standard error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one home of printing")]
+#![expect(clippy::print_stderr, reason = "the one home of printing")]
 
 use std::{
-    io::{IsTerminal, Write as _, stderr, stdout},
+    io::{IsTerminal, Write as _, stderr, stdin, stdout},
     process::ExitCode,
+    time::{Duration, Instant},
 };
 
 use serde::Serialize;
 
+use super::words;
 use crate::config::mistake::ConfigError;
 
 /// A line of an answer.
@@ -23,7 +25,16 @@ pub(crate) fn json(value: &impl Serialize) {
 
 /// Something worth knowing beside the answer.
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", words::lines(text));
+}
+
+/// The sum of a long command: the answer for people, something beside it for programs.
+pub(crate) fn summary(text: &str, as_json: bool) {
+    if as_json {
+        note(text);
+    } else {
+        line(text);
+    }
 }
 
 /// Progress on a terminal, rewritten in place; nothing elsewhere.
@@ -31,6 +42,49 @@ pub(crate) fn progress(text: &str) {
     if stderr().is_terminal() {
         eprint!("\r\x1b[K{text}");
     }
+}
+
+/// How far a long command has come: a count and its rate, a few times a second.
+pub(crate) struct Progress {
+    unit: &'static str,
+    began: Instant,
+    shown: Option<Instant>,
+}
+
+impl Progress {
+    /// Slow enough not to cost anything, quick enough to look alive.
+    const EVERY: Duration = Duration::from_millis(200);
+
+    pub(crate) fn of(unit: &'static str) -> Self {
+        Self { unit, began: Instant::now(), shown: None }
+    }
+
+    pub(crate) fn at(&mut self, count: u64) {
+        if self.shown.unwrap_or(self.began).elapsed() < Self::EVERY {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        progress(&format!("{} {}, {}/s", words::count(count), self.unit, words::rate(count, self.began.elapsed())));
+    }
+
+    /// Make room for what is said next.
+    pub(crate) fn clear(&mut self) {
+        if self.shown.take().is_some() {
+            progress("");
+        }
+    }
+}
+
+/// Let a person agree before something that cannot be taken back. Programs agree with `--yes`.
+pub(crate) fn confirm(question: &str) -> Result<bool, Usage> {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        return Err(Usage(format!("{question} Nobody can be asked here: add --yes if that is what you mean")));
+    }
+    eprint!("{question} [y/N] ");
+    let mut said = String::new();
+    // No answer at all, as with ctrl-D, is a no.
+    let _ = stdin().read_line(&mut said);
+    Ok(matches!(said.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// The last word of a command that failed.
@@ -43,7 +97,7 @@ pub(crate) fn failure(error: &anyhow::Error, as_json: bool) -> ExitCode {
             None => json(&serde_json::json!({"error": text})),
         }
     } else {
-        eprintln!("liaison: {text}");
+        note(&format!("liaison: {text}"));
     }
     ExitCode::from(if usage { 2 } else { 1 })
 }
@@ -60,10 +114,11 @@ impl std::fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Rows under headings, each column as wide as it must be.
+/// Rows under headings, each column as wide as it must be. Cells may come from outside.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) {
+    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| words::plain(cell)).collect()).collect();
     let mut widths: Vec<usize> = headings.iter().map(|heading| heading.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -73,7 +128,16 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) {
         line(padded.join("  ").trim_end());
     };
     show(&mut headings.iter().copied());
-    for row in rows {
+    for row in &rows {
         show(&mut row.iter().map(String::as_str));
+    }
+}
+
+/// One thing: its fields below each other. Fields without a value are left out; values may come from outside.
+pub(crate) fn card(fields: &[(&str, Option<String>)]) {
+    let there = || fields.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let width = there().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, value) in there() {
+        line(format!("{name:<width$}  {}", words::plain(value)).trim_end());
     }
 }

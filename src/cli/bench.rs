@@ -110,7 +110,11 @@ pub(crate) fn run(global: &Global, args: &BenchArgs) -> Result<ExitCode> {
     });
     runtime.shutdown_background();
     let figures = figures?;
-    if global.json { answer::json(&figures) } else { show(&figures) }
+    if global.json {
+        answer::json(&figures)
+    } else {
+        show(&figures)
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -163,7 +167,9 @@ impl Bench<'_> {
         let mut fixed = vec![("redis.url", self.redis.clone()), ("worker.diagnostics", "true".to_owned())];
         match keep {
             Keep::Nothing => {}
-            Keep::Sqlite => fixed.push(("store.url", format!("sqlite:{}", self.folder.path.join("bench.db").display()))),
+            Keep::Sqlite => {
+                fixed.push(("store.url", format!("sqlite:{}", self.folder.path.join("bench.db").display())))
+            }
             Keep::Postgres => fixed.extend(self.postgres.clone().map(|url| ("store.url", url))),
         }
         let key = self.folder.path.join("key");
@@ -307,13 +313,18 @@ fn processor_time() -> Duration {
 
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let kib =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
 }
 
 fn show(figures: &Figures) {
     let mut rows = vec![
-        vec!["floor: claim and acknowledge scripts alone".into(), format!("{} jobs/s", figures.floor_per_s), "1.00".into()],
+        vec![
+            "floor: claim and acknowledge scripts alone".into(),
+            format!("{} jobs/s", figures.floor_per_s),
+            "1.00".into(),
+        ],
         vec!["enqueue, scripted door".into(), format!("{} jobs/s", figures.enqueue_per_s), String::new()],
         vec![
             "drain, nothing recorded".into(),

@@ -4,7 +4,7 @@
 const MAX_WORD: usize = 128;
 
 /// The candidate that was probably meant: one change in three letters, at least one and at most four.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let reach = (word.len() / 3).clamp(1, 4);
     candidates
         .into_iter()

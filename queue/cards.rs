@@ -1,0 +1,54 @@
+//! What workers say of themselves, for operators to see.
+
+use redis::Value;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Millis,
+    error::QueueError,
+    scripts::{Scripts, text},
+};
+
+/// One worker in one queue, as of its last beat: once a second.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WorkerCard {
+    pub worker: String,
+    pub host: String,
+    pub pid: u32,
+    pub queue: String,
+    pub started_at: i64,
+    pub beat_at: i64,
+    pub concurrency: usize,
+    pub buffered: usize,
+    pub running: usize,
+    pub unrecorded: usize,
+    pub draining: bool,
+    pub jobs: Vec<RunningCard>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunningCard {
+    pub id: String,
+    pub job: String,
+    pub attempt: u32,
+    pub since: i64,
+}
+
+/// A worker shows itself every second; ten missed beats are a death, or a network that is as good as one.
+const SILENT_MS: i64 = 10_000;
+
+impl WorkerCard {
+    pub(crate) fn is_alive(&self, now: Millis) -> bool {
+        now.0 - self.beat_at < SILENT_MS
+    }
+}
+
+/// The cards of a queue, by worker.
+pub(crate) async fn all(scripts: &Scripts) -> Result<Vec<WorkerCard>, QueueError> {
+    let answer = scripts.link.call("list workers", redis::cmd("HVALS").arg(&scripts.keys.workers)).await?;
+    let Value::Array(texts) = answer else { return Ok(Vec::new()) };
+    let mut cards: Vec<WorkerCard> =
+        texts.iter().filter_map(text).filter_map(|card| serde_json::from_str(&card).ok()).collect();
+    cards.sort_by(|a, b| a.worker.cmp(&b.worker));
+    Ok(cards)
+}

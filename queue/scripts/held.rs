@@ -1,0 +1,307 @@
+//! The calls of those who work: from the inbox to the claim, and from the claim to the end.
+
+use std::{sync::OnceLock, time::Duration};
+
+use redis::Value;
+
+use super::{MAX_BYTES, MAX_ITEMS, Script, Scripts, bytes, script, text};
+use crate::{clock::Millis, error::QueueError, names::JobId, state::Priority};
+
+script!(PEEK, "../lua/", "peek");
+script!(ADMIT, "../lua/", "admit");
+script!(CLAIM, "../lua/", "claim");
+script!(ACKNOWLEDGE, "../lua/", "acknowledge");
+script!(PARK, "../lua/", "park");
+script!(EXTEND, "../lua/", "extend");
+script!(REAP, "../lua/", "reap");
+script!(RELEASE, "../lua/", "release");
+
+/// What a daemon decided about one line of the inbox.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    Job { id: JobId, given: bool, band: Priority, run_at: Option<Millis>, line: Vec<u8> },
+    Malformed { id: JobId, verdict: String, line: Vec<u8> },
+    Elsewhere { id: JobId, line: Vec<u8> },
+}
+
+/// One job as it came out of a claim.
+#[derive(Debug)]
+pub(crate) struct ClaimedItem {
+    pub id: String,
+    pub stored: Vec<u8>,
+    pub tries: Vec<u8>,
+    pub verdict: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(crate) struct ClaimReply {
+    pub now: Millis,
+    pub next_due: Option<Millis>,
+    pub waiting: usize,
+    pub paused: bool,
+    pub items: Vec<ClaimedItem>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClaimTerms {
+    pub lease: Duration,
+    pub most: usize,
+    pub low_share: u32,
+}
+
+/// One job that leaves for good.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving<'a> {
+    pub id: &'a JobId,
+    pub token: &'a str,
+    pub given: bool,
+    pub reply: Option<&'a str>,
+}
+
+/// One job that goes back to wait.
+#[derive(Debug, Clone)]
+pub(crate) struct Parking<'a> {
+    pub id: &'a JobId,
+    pub token: &'a str,
+    pub band: Priority,
+    pub at: Option<Millis>,
+    pub tries: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reaped {
+    pub back: u64,
+    pub condemned: u64,
+    pub calm_until: Option<Millis>,
+}
+
+fn millis(wait: Duration) -> i64 {
+    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Scripts {
+    /// The oldest lines of the inbox; nothing while another daemon is admitting.
+    pub(crate) async fn peek(&self, token: &str, right: Duration) -> Result<Option<Vec<Vec<u8>>>, QueueError> {
+        let mut command = PEEK.command(&[&self.keys.inbox, &self.keys.admitter]);
+        command.arg(token).arg(MAX_ITEMS).arg(millis(right)).arg(MAX_BYTES);
+        match PEEK.call(&self.link, &command).await? {
+            Value::Nil => Ok(None),
+            Value::Array(lines) => Ok(Some(lines.into_iter().filter_map(bytes).collect())),
+            odd => Err(self.link.odd("peek", &odd)),
+        }
+    }
+
+    /// How many were admitted and how many were duplicates; nothing when the right to admit was lost.
+    /// Without a `look` (its token and how many lines it saw), lines that other queues forwarded are admitted.
+    pub(crate) async fn admit(
+        &self,
+        look: (&str, usize),
+        items: &[Admission],
+    ) -> Result<Option<(u64, u64)>, QueueError> {
+        let k = &self.keys;
+        let [high, normal, low] = self.bands();
+        let mut command = ADMIT.command(&[
+            &k.inbox,
+            &k.admitter,
+            &k.jobs,
+            &k.due,
+            high,
+            normal,
+            low,
+            &k.recent,
+            &k.departing,
+            &k.verdicts,
+            &k.outbound,
+            &k.idle,
+            &k.counters,
+        ]);
+        command.arg(look.0).arg(look.1).arg(self.clock.argument());
+        for item in items {
+            match item {
+                Admission::Job { id, given, band, run_at, line } => {
+                    command.arg(if *given { "+" } else { "-" }).arg(id.as_str()).arg(band.digit().to_string());
+                    command.arg(run_at.map_or(0, |at| at.0)).arg(line.as_slice());
+                }
+                Admission::Malformed { id, verdict, line } => {
+                    command.arg("x").arg(id.as_str()).arg(verdict).arg(0).arg(line.as_slice());
+                }
+                Admission::Elsewhere { id, line } => {
+                    command.arg("o").arg(id.as_str()).arg("").arg(0).arg(line.as_slice());
+                }
+            }
+        }
+        match ADMIT.call(&self.link, &command).await? {
+            Value::Nil => Ok(None),
+            Value::Array(counts) => match counts.as_slice() {
+                [Value::Int(admitted), Value::Int(duplicates)] => {
+                    Ok(Some((admitted.unsigned_abs(), duplicates.unsigned_abs())))
+                }
+                _ => Err(self.link.odd("admit", &Value::Array(counts))),
+            },
+            odd => Err(self.link.odd("admit", &odd)),
+        }
+    }
+
+    pub(crate) async fn claim(&self, token: &str, terms: ClaimTerms) -> Result<ClaimReply, QueueError> {
+        let k = &self.keys;
+        let [high, normal, low] = self.bands();
+        let mut command = CLAIM.command(&[
+            &k.jobs,
+            &k.tries,
+            &k.verdicts,
+            &k.held,
+            &k.claims,
+            &k.leases,
+            &k.due,
+            &k.departing,
+            &k.inbox,
+            &k.admitter,
+            &k.idle,
+            &k.paused,
+            &k.counters,
+            high,
+            normal,
+            low,
+        ]);
+        command.arg(token).arg(millis(terms.lease)).arg(terms.most.min(MAX_ITEMS)).arg(MAX_BYTES);
+        command.arg(terms.low_share).arg(self.clock.argument());
+        let Value::Array(values) = CLAIM.call(&self.link, &command).await? else {
+            return Err(self.link.odd("claim", &Value::Nil));
+        };
+        let mut values = values.into_iter();
+        let head: Vec<i64> =
+            values.by_ref().take(4).filter_map(|v| if let Value::Int(n) = v { Some(n) } else { None }).collect();
+        let [now, due, waiting, paused] = head[..] else { return Err(self.link.odd("claim", &Value::Nil)) };
+        let mut items = Vec::with_capacity(values.len() / 4);
+        let mut parts = values.filter_map(bytes);
+        while let (Some(id), Some(stored), Some(tries), Some(verdict)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        {
+            items.push(ClaimedItem { id: String::from_utf8_lossy(&id).into_owned(), stored, tries, verdict });
+        }
+        Ok(ClaimReply {
+            now: Millis(now),
+            next_due: (due > 0).then_some(Millis(due)),
+            waiting: usize::try_from(waiting).unwrap_or(0),
+            paused: paused == 1,
+            items,
+        })
+    }
+
+    /// The positions of those that were no longer held.
+    pub(crate) async fn acknowledge(
+        &self,
+        items: &[Leaving<'_>],
+        ended: &[&str],
+        memory: Duration,
+        reply_memory: Duration,
+    ) -> Result<Vec<usize>, QueueError> {
+        let k = &self.keys;
+        let replies: Vec<String> =
+            items.iter().filter(|item| item.reply.is_some()).map(|item| k.reply(item.id)).collect();
+        let mut keys: Vec<&str> =
+            vec![&k.jobs, &k.held, &k.tries, &k.verdicts, &k.recent, &k.leases, &k.claims, &k.counters];
+        keys.extend(replies.iter().map(String::as_str));
+        let mut command = ACKNOWLEDGE.command(&keys);
+        command.arg(self.clock.argument()).arg(millis(memory)).arg(millis(reply_memory)).arg(ended.len()).arg(ended);
+        for item in items {
+            command.arg(item.id.as_str()).arg(item.token).arg(if item.given { "+" } else { "-" });
+            command.arg(item.reply.unwrap_or(""));
+        }
+        self.lost("acknowledge", ACKNOWLEDGE.call(&self.link, &command).await?)
+    }
+
+    /// The positions of those that were no longer held.
+    pub(crate) async fn park(&self, items: &[Parking<'_>], ended: &[&str]) -> Result<Vec<usize>, QueueError> {
+        let k = &self.keys;
+        let [high, normal, low] = self.bands();
+        let mut command = PARK.command(&[
+            &k.held,
+            &k.tries,
+            &k.due,
+            high,
+            normal,
+            low,
+            &k.leases,
+            &k.claims,
+            &k.idle,
+            &k.inbox,
+            &k.departing,
+            &k.verdicts,
+            &k.counters,
+        ]);
+        command.arg(ended.len()).arg(ended);
+        for item in items {
+            command.arg(item.id.as_str()).arg(item.token).arg(item.band.digit().to_string());
+            command.arg(item.at.map_or(0, |at| at.0.max(1))).arg(&item.tries);
+        }
+        self.lost("park", PARK.call(&self.link, &command).await?)
+    }
+
+    fn lost(&self, step: &'static str, answer: Value) -> Result<Vec<usize>, QueueError> {
+        let Value::Array(positions) = answer else { return Err(self.link.odd(step, &answer)) };
+        // Lua counts from one.
+        Ok(positions
+            .iter()
+            .filter_map(|v| if let Value::Int(n) = v { usize::try_from(n - 1).ok() } else { None })
+            .collect())
+    }
+
+    /// The tokens whose lease was taken away.
+    pub(crate) async fn extend(&self, lease: Duration, tokens: &[&str]) -> Result<Vec<String>, QueueError> {
+        let mut command = EXTEND.command(&[&self.keys.leases]);
+        command.arg(millis(lease)).arg(self.clock.argument()).arg(tokens);
+        match EXTEND.call(&self.link, &command).await? {
+            Value::Array(lost) => Ok(lost.iter().filter_map(text).collect()),
+            odd => Err(self.link.odd("extend", &odd)),
+        }
+    }
+
+    /// # Errors
+    /// When Redis does not answer.
+    pub(crate) async fn reap(&self, lease: Duration, crash_limit: u32) -> Result<Reaped, QueueError> {
+        // A dead worker's claims hold up to a thousand jobs each, so a few per step keep every step short.
+        const CLAIMS_PER_STEP: usize = 20;
+        let k = &self.keys;
+        let [high, normal, low] = self.bands();
+        let mut command = REAP.command(&[
+            &k.leases,
+            &k.claims,
+            &k.held,
+            &k.tries,
+            &k.jobs,
+            high,
+            normal,
+            low,
+            &k.departing,
+            &k.verdicts,
+            &k.counters,
+            &k.pulse,
+            &k.idle,
+            &k.inbox,
+            &k.recent,
+        ]);
+        command.arg(self.clock.argument()).arg(millis(lease)).arg(crash_limit).arg(CLAIMS_PER_STEP);
+        let answer = REAP.call(&self.link, &command).await?;
+        match &answer {
+            Value::Array(counts) => match counts.as_slice() {
+                [Value::Int(back), Value::Int(condemned), Value::Int(calm)] => Ok(Reaped {
+                    back: back.unsigned_abs(),
+                    condemned: condemned.unsigned_abs(),
+                    calm_until: (*calm > 0).then_some(Millis(*calm)),
+                }),
+                _ => Err(self.link.odd("reap", &answer)),
+            },
+            _ => Err(self.link.odd("reap", &answer)),
+        }
+    }
+
+    pub(crate) async fn release(&self, token: &str) -> Result<(), QueueError> {
+        let k = &self.keys;
+        let [high, normal, low] = self.bands();
+        let mut command =
+            RELEASE.command(&[&k.leases, &k.claims, &k.held, &k.jobs, high, normal, low, &k.departing, &k.verdicts]);
+        command.arg(token);
+        RELEASE.call(&self.link, &command).await.map(drop)
+    }
+}

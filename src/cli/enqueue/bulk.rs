@@ -1,0 +1,204 @@
+//! `liaison enqueue --bulk`: one envelope a line, one answer a line, in order.
+//!
+//! A thread reads while Redis works; at most three batches are in memory. When the input pauses, what has come so far
+//! is sent, so a slow writer gets its answers as it goes. If Redis goes away, the answers that were printed stand, the
+//! batch under way is in doubt, and the rest was not sent: the last word says which lines are which.
+
+use std::{
+    io::{BufWriter, IsTerminal as _, Write, stdout},
+    path::Path,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result, bail};
+use liaison_queue::{
+    Producer, QueueError, Receipt,
+    envelope::{Envelope, Limits},
+};
+
+use super::{
+    super::{
+        answer::{Progress, note},
+        block_on, words,
+    },
+    Answer,
+};
+use crate::app::App;
+
+mod lines;
+use lines::{Batch, Line};
+
+/// What was said so far.
+#[derive(Default)]
+struct Tally {
+    queued: u64,
+    duplicate: u64,
+    rejected: u64,
+    /// The last line that was answered.
+    line: u64,
+}
+
+pub(super) fn run(app: &App, path: &Path, json: bool) -> Result<ExitCode> {
+    let input = lines::open(path)?;
+    let limits = app.limits();
+    let (sender, batches) = tokio::sync::mpsc::channel(1);
+    // Not joined when Redis fails: the thread may wait for a line that never comes, and ends with the process.
+    let reader = std::thread::Builder::new()
+        .name("reader".into())
+        .spawn(move || lines::read(input, limits.max_envelope(), &sender));
+    let reader = reader.context("start the reading thread")?;
+    let mut tally = Tally::default();
+    block_on(send(app, path, batches, json, &mut tally))?;
+    let read = reader.join().unwrap_or_else(|_| Err(std::io::Error::other("the reading thread panicked")));
+    let Tally { queued, duplicate, rejected, line } = tally;
+    read.with_context(|| format!("cannot read {} after line {line}, up to which all is answered", path.display()))?;
+    let (queued, duplicate) = (words::count(queued), words::count(duplicate));
+    if rejected > 0 || !json {
+        note(&format!("{queued} queued, {duplicate} duplicate, {} rejected", words::count(rejected)));
+    }
+    Ok(if rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn send(
+    app: &App,
+    path: &Path,
+    mut batches: tokio::sync::mpsc::Receiver<Batch>,
+    json: bool,
+    tally: &mut Tally,
+) -> Result<()> {
+    let producer = app.producer();
+    let mut out = BufWriter::with_capacity(1 << 16, stdout().lock());
+    // Where the answers themselves are watched, they are the progress.
+    let mut progress = (!stdout().is_terminal()).then(|| Progress::of("lines"));
+    while let Some(batch) = batches.recv().await {
+        let receipts = enqueue(&producer, &batch, app.limits()).await;
+        let receipts = match receipts {
+            Ok(receipts) => receipts,
+            Err(fault) => {
+                progress.iter_mut().for_each(Progress::clear);
+                let told = in_doubt(&batch, tally.line, path, app.limits());
+                return Err(anyhow::Error::new(fault).context(told));
+            }
+        };
+        let answered = tally.line;
+        let last = batch.lines.last().map_or(answered, |line| line.number);
+        if print(&mut out, &batch.lines, receipts, json, tally).and_then(|()| out.flush()).is_err() {
+            bail!("nobody reads the answers any more: lines up to {last} were sent; the rest was not");
+        }
+        if let Some(progress) = &mut progress {
+            progress.at(tally.line);
+        }
+    }
+    progress.iter_mut().for_each(Progress::clear);
+    Ok(())
+}
+
+/// A receipt for each line, also for those that were too long to be kept.
+async fn enqueue(producer: &Producer, batch: &Batch, limits: Limits) -> Result<Vec<Receipt>, QueueError> {
+    let envelopes: Vec<&[u8]> = batch.envelopes().collect();
+    let mut sent = producer.enqueue(&envelopes).await?.into_iter();
+    let receipt = |line: &Line| match line.too_long {
+        None => sent.next().unwrap_or_else(|| Receipt::Rejected { reason: "Redis gave no answer for it".to_owned() }),
+        Some(bytes) => Receipt::Rejected {
+            reason: format!(
+                "the envelope has {bytes} bytes, {} more than the {} allowed; send a reference to the data instead",
+                bytes - limits.max_envelope() as u64,
+                limits.max_envelope()
+            ),
+        },
+    };
+    Ok(batch.lines.iter().map(receipt).collect())
+}
+
+fn print(
+    out: &mut impl Write,
+    lines: &[Line],
+    receipts: Vec<Receipt>,
+    json: bool,
+    tally: &mut Tally,
+) -> std::io::Result<()> {
+    for (line, receipt) in lines.iter().zip(receipts) {
+        let number = line.number;
+        let count = match &receipt {
+            Receipt::Queued { .. } => &mut tally.queued,
+            Receipt::Duplicate { .. } => &mut tally.duplicate,
+            Receipt::Rejected { .. } => &mut tally.rejected,
+        };
+        *count += 1;
+        tally.line = number;
+        if json {
+            serde_json::to_writer(&mut *out, &Answer { line: Some(number), ..Answer::of(receipt, None) })?;
+            out.write_all(b"\n")?;
+            continue;
+        }
+        match receipt {
+            Receipt::Queued { id, .. } => writeln!(out, "line {number}: queued {id}")?,
+            Receipt::Duplicate { id, .. } => writeln!(out, "line {number}: duplicate {id}")?,
+            Receipt::Rejected { reason } => writeln!(out, "line {number}: rejected: {}", words::plain(&reason))?,
+        }
+    }
+    Ok(())
+}
+
+/// Where the answers stop, and how to go on without doubling or losing a job.
+fn in_doubt(batch: &Batch, answered: u64, path: &Path, limits: Limits) -> String {
+    let nameless = batch
+        .envelopes()
+        .filter(|envelope| Envelope::judge(envelope, limits).is_ok_and(|judged| judged.id.is_none()))
+        .count();
+    let (first, last) = (answered + 1, batch.lines.last().map_or(answered, |line| line.number));
+    let stands = match answered {
+        0 => "no line was answered".to_owned(),
+        _ => format!("lines 1 to {answered} are answered"),
+    };
+    let twice = match nameless {
+        0 => "all lines in doubt have ids of their own, so none becomes two jobs".to_owned(),
+        n => format!("{n} of the lines in doubt have no id of their own and may become two jobs; give them ids"),
+    };
+    let again = match path.to_str() {
+        Some("-") => "the input".to_owned(),
+        _ => format!("`tail -n +{first} {} | liaison enqueue --bulk -`", path.display()),
+    };
+    format!(
+        "{stands}, lines {first} to {last} were sent and may or may not be queued, and nothing after them was sent; \
+         go on with line {first} of {again}: {twice}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(text: &str) -> Batch {
+        let (sender, mut batches) = tokio::sync::mpsc::channel(1);
+        lines::read(Box::new(std::io::Cursor::new(text.as_bytes().to_vec())), 1000, &sender).unwrap();
+        batches.try_recv().unwrap()
+    }
+
+    #[test]
+    fn the_last_word_says_which_lines_may_be_doubled() {
+        let told = |text| in_doubt(&batch(text), 0, Path::new("jobs.jsonl"), Limits::default());
+        let safe = told("{\"job\":\"a\",\"id\":\"1\"}\n\n{\"job\":\"a\",\"id\":\"2\"}\n");
+        assert!(safe.starts_with("no line was answered, lines 1 to 3 were sent"), "{safe}");
+        assert!(
+            safe.contains("`tail -n +1 jobs.jsonl | liaison enqueue --bulk -`") && safe.contains("none becomes two")
+        );
+        assert!(told("{\"job\":\"a\"}\nnonsense\n").contains("1 of the lines in doubt have no id"));
+    }
+
+    #[test]
+    fn every_line_has_its_answer_in_order() {
+        let (mut out, mut tally) = (Vec::new(), Tally::default());
+        let receipts = vec![
+            Receipt::Queued { id: "1".into(), queue: liaison_queue::QueueName::default_queue() },
+            Receipt::Rejected { reason: "job: \x1b[1mno".into() },
+        ];
+        let lines = batch("a\n\nb\n").lines;
+        print(&mut out, &lines, receipts.clone(), false, &mut tally).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "line 1: queued 1\nline 3: rejected: job: ·[1mno\n");
+        assert_eq!((tally.queued, tally.rejected, tally.line), (1, 1, 3));
+        let mut out = Vec::new();
+        print(&mut out, &lines, receipts, true, &mut tally).unwrap();
+        assert!(String::from_utf8(out).unwrap().starts_with("{\"line\":1,\"id\":\"1\",\"status\":\"queued\"}\n"));
+    }
+}

@@ -1,0 +1,109 @@
+//! Whatever dies: no job is lost, none is recorded as done twice, and no innocent is buried.
+
+use std::{
+    collections::HashSet,
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::{House, until};
+
+const JOBS: usize = 5000;
+
+fn id(number: usize) -> String {
+    format!("kill-{number:05}")
+}
+
+/// Through the plain door, with nothing but `redis-cli`.
+fn push_with_redis_cli(house: &House) {
+    let mut cli = Command::new("redis-cli");
+    cli.arg("-s").arg(house.redis.socket()).stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut cli = cli.spawn().expect("start redis-cli");
+    let mut lines = cli.stdin.take().expect("its input");
+    for number in 0..JOBS {
+        let envelope = format!(r#"{{"id":"{}","job":"sleep","args":{{"ms":5}}}}"#, id(number));
+        writeln!(lines, "RPUSH liaison:{{default}}:inbox '{envelope}'").expect("write a command");
+    }
+    drop(lines);
+    assert!(cli.wait().expect("redis-cli ends").success());
+}
+
+#[test]
+fn five_kills_and_a_redis_crash_lose_no_job_and_bury_none() {
+    let mut house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s").set("LIAISON_WORKER__CONCURRENCY", "8");
+    push_with_redis_cli(&house);
+    for kill in 1..=5 {
+        let worker = house.worker();
+        let enough = kill * JOBS / 8;
+        until("some more jobs are done", || house.count("done") >= enough);
+        if kill == 3 {
+            house.redis.kill();
+            worker.says("claiming stopped, Redis does not answer");
+            house.redis.resume();
+            worker.says("Redis is back");
+            let more = house.count("done") + JOBS / 16;
+            until("jobs are done after Redis came back", || house.count("done") >= more.min(JOBS));
+        }
+        worker.kill();
+    }
+    let worker = house.worker();
+    until("all jobs are done", || house.count("done") == JOBS);
+    until("nothing is left in Redis", || house.redis.leftovers("default").is_empty());
+    worker.stop();
+
+    let done = house.json(&["runs", "list", "--outcome", "done", "--limit", "10000"]);
+    let done = done.as_array().expect("a list");
+    let ids: HashSet<&str> = done.iter().filter_map(|run| run["job_id"].as_str()).collect();
+    assert_eq!(ids, (0..JOBS).map(id).collect::<Vec<_>>().iter().map(String::as_str).collect());
+    assert_eq!(done.len(), JOBS, "one `done` each");
+    assert_eq!(house.json(&["dead", "list"]), Value::Array(Vec::new()));
+    let repeats: i64 = done.iter().filter_map(|run| run["run"].as_i64()).map(|run| run - 1).sum();
+    // What was in the workers' hands when they died ran again, or had not begun: five times up to a full load.
+    assert!(repeats > 0, "five kills in full flight repeat something");
+    assert!(repeats < 1000, "{repeats} claims were repeated: far more than the workers can have held");
+    let counters: std::collections::HashMap<String, i64> = house.redis.ask(&["HGETALL", "liaison:{default}:counters"]);
+    assert!(counters["reaped"] > 0, "{counters:?}");
+}
+
+#[test]
+fn a_job_that_was_recorded_but_not_acknowledged_is_not_run_again() {
+    let house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s");
+    let worker = house.worker();
+    house.json(&["enqueue", "sleep", "--args", r#"{"ms": 400}"#, "--id", "between"]);
+    until("it runs", || house.json(&["jobs", "show", "between"])["state"] == "running");
+    // Redis hears nothing more: the run is committed, the acknowledgement waits.
+    house.redis.signal(Signal::STOP);
+    until("it is recorded", || house.runs("between").len() == 1);
+    worker.kill();
+    house.redis.signal(Signal::CONT);
+
+    let worker = house.worker();
+    worker.says("between has ended before");
+    until("it has left", || house.redis.leftovers("default").is_empty());
+    worker.stop();
+    let runs = house.runs("between");
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!((&runs[0]["outcome"], &runs[0]["run"]), (&"done".into(), &1.into()));
+}
+
+#[test]
+fn a_job_that_crashes_its_worker_is_buried_after_its_limit() {
+    let house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s").set("LIAISON_WORKER__CRASH_LIMIT", "3");
+    house.json(&["enqueue", "crash", "--id", "bomb"]);
+    for _ in 0..3 {
+        let mut worker = house.worker();
+        assert!(!worker.end().success(), "the job takes its worker with it");
+    }
+    let worker = house.worker();
+    worker.says("buried bomb: crashed its worker 3 times");
+    until("it has left", || house.redis.leftovers("default").is_empty());
+    worker.stop();
+    let letter = house.json(&["dead", "show", "bomb"]);
+    assert_eq!((&letter["crashes"], &letter["attempts"], &letter["name"]), (&3.into(), &0.into(), &"crash".into()));
+    let runs = house.runs("bomb");
+    assert_eq!(runs.len(), 1, "a crash leaves no row of its own: {runs:?}");
+    assert_eq!((&runs[0]["outcome"], &runs[0]["run"]), (&"dead".into(), &4.into()));
+}

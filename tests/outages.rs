@@ -1,0 +1,67 @@
+//! Redis or the store goes away and comes back: nothing lost, nothing doubled, and nobody restarts anything.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{House, until};
+
+fn lines(count: usize, ms: u32) -> Vec<String> {
+    (0..count).map(|n| format!(r#"{{"id":"o{n}","job":"sleep","args":{{"ms":{ms}}}}}"#)).collect()
+}
+
+#[test]
+fn postgres_away_for_twenty_seconds_under_load_loses_and_doubles_nothing() {
+    const JOBS: usize = 8000;
+    let house = House::postgres().set("LIAISON_WORKER__CONCURRENCY", "16");
+    let postgres = house.postgres.as_ref().expect("a postgres");
+    let worker = house.worker();
+    house.redis.push("default", &lines(JOBS, 20));
+    until("some are done", || house.count("done") > 500);
+    let (stopped, begin) = (postgres.stop(), Instant::now());
+    let () = stopped;
+    worker.says("the store is away, cannot");
+    until("what was held has finished", || house.redis.ask::<i64>(&["HLEN", "liaison:{default}:held"]) > 0);
+    let held: Vec<String> = house.redis.ask(&["HKEYS", "liaison:{default}:held"]);
+    until("twenty seconds have passed", || begin.elapsed() > Duration::from_secs(20));
+    let still: Vec<String> = house.redis.ask(&["HKEYS", "liaison:{default}:held"]);
+    assert!(held.iter().all(|id| still.contains(id)), "what was held was kept, past ten leases");
+    assert!(still.len() < 200, "claiming stopped: {} held", still.len());
+    postgres.resume();
+    worker.says("the store is back after");
+    until("all are done", || house.count("done") == JOBS);
+    until("nothing is left", || house.redis.leftovers("default").is_empty());
+    let log = worker.stop();
+    assert!(!log.contains("took back"), "{log}");
+    let done = house.json(&["runs", "list", "--outcome", "done", "--limit", "10000"]);
+    assert!(done.as_array().expect("a list").iter().all(|run| run["run"] == 1), "nothing ran twice");
+    assert_eq!(house.json(&["dead", "list"]), Value::Array(Vec::new()));
+}
+
+#[test]
+fn a_redis_that_forgets_its_scripts_and_hangs_up_is_no_reason_to_restart() {
+    let house = House::sqlite();
+    let worker = house.worker();
+    house.redis.push("default", &lines(2000, 5));
+    for _ in 0..5 {
+        let before = house.count("done");
+        house.redis.ask::<()>(&["SCRIPT", "FLUSH"]);
+        house.redis.ask::<i64>(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        until("work goes on", || house.count("done") > before || house.count("done") == 2000);
+    }
+    until("all are done", || house.count("done") == 2000);
+    until("nothing is left", || house.redis.leftovers("default").is_empty());
+    worker.stop();
+}
+
+#[test]
+fn redis_away_while_nothing_happens_is_noticed_and_survived() {
+    let mut house = House::sqlite();
+    let worker = house.worker();
+    house.redis.kill();
+    worker.says("Redis does not answer");
+    house.redis.resume();
+    worker.says("Redis is back");
+    assert_eq!(house.json(&["enqueue", "echo", "--args", "[1]", "--wait", "30s"])["result"], serde_json::json!([1]));
+    worker.stop();
+}

@@ -1,0 +1,117 @@
+//! Every exit is recorded, once.
+
+use serde_json::{Value, json};
+
+use crate::support::{House, until};
+
+#[test]
+fn a_hundred_malformed_lines_among_ten_thousand_delay_nobody_and_are_buried_with_their_reasons() {
+    let house = House::sqlite();
+    let bad = [
+        "nonsense",
+        "[1,2]",
+        "{}",
+        r#"{"job":7}"#,
+        r#"{"job":"noop","run_at":"tomorrow"}"#,
+        r#"{"job":"noop","max_attempts":-1}"#,
+        r#"{"job":"noop","queue":"a}b"}"#,
+        r#"{"job":"no such job"}"#,
+        "{\"job\":\"noop\0\"}",
+        r#"{"job":"noop","priority":"urgent"}"#,
+    ];
+    let mut lines = Vec::new();
+    for number in 0..10_000 {
+        lines.push(format!(r#"{{"id":"good-{number}","job":"noop"}}"#));
+        if number % 100 == 50 {
+            lines.push(bad[number / 100 % bad.len()].to_owned());
+        }
+    }
+    house.redis.push("default", &lines);
+    let worker = house.worker();
+    until("all good ones are done", || house.count("done") == 10_000);
+    until("nothing is left", || house.redis.leftovers("default").is_empty());
+    worker.stop();
+    let letters = house.json(&["dead", "list", "--limit", "1000"]);
+    let letters = letters.as_array().expect("a list");
+    assert_eq!(letters.len(), 100);
+    for letter in letters {
+        let reason = letter["reason"].as_str().expect("a reason");
+        assert!(reason.starts_with("malformed: "), "{letter}");
+    }
+    let of = |word: &str| letters.iter().filter(|l| l["reason"].as_str().is_some_and(|r| r.contains(word))).count();
+    assert_eq!((of("run_at:"), of("max_attempts:"), of("queue:"), of("priority:")), (10, 10, 10, 10));
+    let shown = house.json(&["dead", "show", letters[0]["job_id"].as_str().expect("an id"), "--reveal"]);
+    assert!(
+        bad.iter().any(|line| shown["envelope"].as_str() == Some(line))
+            || shown["envelope"].is_object()
+            || shown["envelope"].is_array(),
+        "{shown}"
+    );
+}
+
+#[test]
+fn an_unknown_job_and_wrong_arguments_are_buried_with_the_field_named() {
+    let house = House::sqlite();
+    let worker = house.worker();
+    house.redis.push(
+        "default",
+        &[
+            r#"{"id":"unknown","job":"no_such_job"}"#.to_owned(),
+            r#"{"id":"wrong","job":"sleep","args":{"ms":"long"}}"#.to_owned(),
+            r#"{"id":"missing","job":"sleep"}"#.to_owned(),
+        ],
+    );
+    until("all are buried", || house.json(&["dead", "list"]).as_array().expect("a list").len() == 3);
+    let reason = |id: &str| house.json(&["dead", "show", id])["reason"].as_str().expect("a reason").to_owned();
+    assert!(reason("unknown").starts_with("job: no `no_such_job` in this build"), "{}", reason("unknown"));
+    assert!(reason("wrong").starts_with("args.ms: invalid type: string \"long\""), "{}", reason("wrong"));
+    assert!(reason("missing").contains("missing field `ms`"), "{}", reason("missing"));
+    worker.stop();
+}
+
+#[test]
+fn the_same_id_runs_once_before_and_after_it_is_done() {
+    let house = House::sqlite().set("LIAISON_QUEUES__ID_MEMORY", "1s");
+    let send = || house.json(&["enqueue", "echo", "--args", r#"{"n": 1}"#, "--id", "same"]);
+    assert_eq!(send(), json!({"id": "same", "status": "queued"}));
+    assert_eq!(send()["status"], "duplicate");
+    house.redis.push("default", &[r#"{"id":"same","job":"echo"}"#.to_owned()]);
+    let worker = house.worker();
+    until("it is done", || house.runs("same").len() == 1);
+    until("it has left", || house.redis.leftovers("default").is_empty());
+    assert_eq!(send()["of"], "same", "remembered after it left");
+    until("Redis has forgotten it", || send()["status"] == "queued");
+    worker.says("same has ended before");
+    until("it has left again", || house.redis.leftovers("default").is_empty());
+    assert_eq!(house.runs("same").len(), 1, "history remembers longer than Redis");
+    worker.stop();
+}
+
+#[test]
+fn another_queues_line_is_moved_there() {
+    let house = House::sqlite();
+    let worker = house.worker();
+    house.redis.push("default", &[r#"{"id":"lost","job":"noop","queue":"elsewhere"}"#.to_owned()]);
+    until("it stands in its own queue", || {
+        let place = house.cli(&["jobs", "show", "lost", "--json"]);
+        serde_json::from_slice::<Value>(&place.stdout).is_ok_and(|place| place["queue"] == "elsewhere")
+    });
+    until("nothing is left where it came from", || house.redis.leftovers("default").is_empty());
+    worker.stop();
+    let worker = house.worker_with(&["--queues", "elsewhere"]);
+    until("it is done", || house.runs("lost").len() == 1);
+    worker.stop();
+}
+
+#[test]
+fn a_daemon_with_another_store_refuses_to_start() {
+    let house = House::sqlite();
+    house.worker().stop();
+    let other = House::sqlite();
+    let url = house.redis.url();
+    let other = other.set("LIAISON_REDIS_URL", &url);
+    let output = other.cli(&["worker"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("keeps its history in store"), "{said}");
+}

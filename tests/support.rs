@@ -1,0 +1,26 @@
+//! Real servers, private to the test that started them, gone with it, also when it panics.
+
+pub(crate) mod daemon;
+#[path = "../store/test_postgres.rs"]
+pub(crate) mod postgres;
+pub(crate) mod redis;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+pub(crate) use daemon::House;
+pub(crate) use redis::Redis;
+
+/// Far longer than anything takes on a busy machine; a test that needs it has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Wait until something that sends no event has happened: a row in a database, a key in Redis.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} for: {what}");
+        thread::park_timeout(Duration::from_millis(10));
+    }
+}

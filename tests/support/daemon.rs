@@ -1,0 +1,189 @@
+//! The real binary: daemons that can be killed, frozen and stopped, and the command line beside them.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{PATIENCE, Redis, postgres::TestPostgres};
+
+/// One installation: a Redis, a store, a key, and settings for all who work there.
+pub(crate) struct House {
+    pub(crate) redis: Redis,
+    pub(crate) postgres: Option<TestPostgres>,
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+}
+
+impl House {
+    /// With records in a file; the lease is short, so that deaths are noticed soon.
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let database = format!("sqlite:{}", folder.path().join("liaison.db").display());
+        Self::new(folder, database, None)
+    }
+
+    pub(crate) fn postgres() -> Self {
+        let postgres = TestPostgres::start(&["fsync=off"]);
+        let database = postgres.database();
+        Self::new(tempfile::tempdir().expect("a temporary folder"), database, Some(postgres))
+    }
+
+    fn new(folder: TempDir, database: String, postgres: Option<TestPostgres>) -> Self {
+        let redis = Redis::start();
+        let key = folder.path().join("key");
+        std::fs::write(&key, "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").expect("write the key");
+        let settings = [
+            ("LIAISON_REDIS_URL", redis.url()),
+            ("LIAISON_DATABASE_URL", database),
+            ("LIAISON_STORE__KEY_FILE", key.display().to_string()),
+            ("LIAISON_WORKER__DIAGNOSTICS", "true".into()),
+            ("LIAISON_WORKER__LEASE", "2s".into()),
+            ("LIAISON_LOG__FORMAT", "human".into()),
+        ];
+        let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let house = Self { redis, postgres, folder, settings };
+        let migrated = house.cli(&["migrate"]);
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        house
+    }
+
+    /// One more setting, or another value for one.
+    pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_liaison"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(self.settings.iter().cloned()).stdin(Stdio::null());
+        command
+    }
+
+    /// Run a command to its end.
+    pub(crate) fn cli(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("run liaison")
+    }
+
+    /// The JSON answer of a command that must succeed.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.cli(&[arguments, &["--json"]].concat());
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {out} {err}");
+        serde_json::from_str(out.trim()).unwrap_or_else(|fault| panic!("{arguments:?}: {fault}: {out}"))
+    }
+
+    /// Start a daemon and wait until it serves.
+    pub(crate) fn worker(&self) -> Daemon {
+        self.worker_with(&[])
+    }
+
+    pub(crate) fn worker_with(&self, arguments: &[&str]) -> Daemon {
+        let daemon = Daemon::spawn(self.command(&[&["worker"], arguments].concat()));
+        daemon.says("ready:");
+        daemon
+    }
+
+    /// How many runs of this outcome the records hold.
+    pub(crate) fn count(&self, outcome: &str) -> usize {
+        let answer = self.json(&["runs", "list", "--outcome", outcome, "--limit", "10000"]);
+        answer.as_array().expect("a list").len()
+    }
+
+    /// Where Redis has a job.
+    pub(crate) fn place(&self, id: &str) -> Value {
+        self.json(&["jobs", "show", id])["whereabouts"].clone()
+    }
+
+    /// All runs of a job, oldest first.
+    pub(crate) fn runs(&self, id: &str) -> Vec<Value> {
+        // A job without runs is a failed question, with an empty list for an answer.
+        let output = self.cli(&["runs", "show", id, "--json"]);
+        serde_json::from_slice::<Vec<Value>>(&output.stdout).expect("a list")
+    }
+}
+
+/// A daemon and everything it said.
+pub(crate) struct Daemon {
+    child: Child,
+    said: Arc<(Mutex<Vec<String>>, Condvar)>,
+}
+
+impl Daemon {
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("start liaison");
+        let said: Arc<(Mutex<Vec<String>>, Condvar)> = Arc::default();
+        let (log, heard) = (child.stderr.take().expect("its log"), Arc::clone(&said));
+        std::thread::spawn(move || {
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                heard.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                heard.1.notify_all();
+            }
+            heard.0.lock().unwrap_or_else(PoisonError::into_inner).push("(ended)".into());
+            heard.1.notify_all();
+        });
+        Self { child, said }
+    }
+
+    /// Wait until its log holds these words.
+    pub(crate) fn says(&self, words: &str) {
+        self.says_times(words, 1);
+    }
+
+    /// Wait until that many lines of its log hold these words.
+    pub(crate) fn says_times(&self, words: &str, times: usize) {
+        let lines = self.said.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = |lines: &[String]| lines.iter().filter(|line| line.contains(words)).count() >= times;
+        let ended = |lines: &[String]| lines.iter().any(|line| line == "(ended)");
+        let (lines, wait) = self
+            .said
+            .1
+            .wait_timeout_while(lines, PATIENCE, |lines| !there(lines) && !ended(lines))
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(there(&lines) && !wait.timed_out(), "waited for {words:?} in:\n{}", lines.join("\n"));
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.said.0.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
+        kill_process(pid, signal).expect("signal the daemon");
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Wait for its end.
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        super::until("the daemon ends", || self.child.try_wait().expect("look at the daemon").is_some());
+        self.child.wait().expect("the daemon's status")
+    }
+
+    /// SIGTERM, and wait for its end.
+    pub(crate) fn stop(mut self) -> String {
+        self.signal(Signal::TERM);
+        let status = self.end();
+        assert!(status.success(), "{status}: {}", self.log());
+        self.log()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,114 @@
+//! A private `redis-server` on a socket, with an append-only file, that can be killed and started again.
+
+use std::{
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use redis::{Connection, FromRedisValue};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+pub(crate) struct Redis {
+    folder: TempDir,
+    server: Option<Child>,
+    settings: Vec<String>,
+}
+
+impl Redis {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With more of the server's own options, such as `--maxmemory-policy`.
+    pub(crate) fn start_with(settings: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("liaison-test-").tempdir().expect("a temporary folder");
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let mut redis = Self { folder, server: None, settings };
+        redis.resume();
+        redis
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("s")
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("unix://{}", self.socket().display())
+    }
+
+    /// Start the server on what it has on disk.
+    pub(crate) fn resume(&mut self) {
+        let _ = std::fs::remove_file(self.socket());
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
+        command.arg("--unixsocket").arg(self.socket()).arg("--dir").arg(self.folder.path());
+        command.args(&self.settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.server = Some(command.spawn().expect("start redis-server: install it with `make deps`"));
+        super::until("redis-server answers", || UnixStream::connect(self.socket()).is_ok());
+        super::until("redis-server has loaded its data", || self.try_connect().is_some());
+    }
+
+    /// As a power cut would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+
+    /// Let it answer nobody for a while, as a stalled machine would; or go on.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = self.server.as_ref().and_then(|server| Pid::from_raw(i32::try_from(server.id()).ok()?));
+        kill_process(pid.expect("a running redis"), signal).expect("signal redis");
+    }
+
+    fn try_connect(&self) -> Option<Connection> {
+        let mut connection = redis::Client::open(self.url()).ok()?.get_connection().ok()?;
+        redis::cmd("PING").query::<String>(&mut connection).ok().map(|_| connection)
+    }
+
+    pub(crate) fn connect(&self) -> Connection {
+        self.try_connect().expect("connect to the test's redis")
+    }
+
+    /// One command, as words.
+    pub(crate) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]);
+        command.query(&mut self.connect()).unwrap_or_else(|fault| panic!("{words:?}: {fault}"))
+    }
+
+    /// Push lines through the plain door of a queue.
+    pub(crate) fn push(&self, queue: &str, lines: &[String]) {
+        let mut connection = self.connect();
+        for chunk in lines.chunks(500) {
+            let mut command = redis::cmd("RPUSH");
+            command.arg(format!("liaison:{{{queue}}}:inbox")).arg(chunk);
+            command.query::<i64>(&mut connection).expect("push lines");
+        }
+    }
+
+    /// What is left of a queue beside what may stay: counters, the clock of the reaper, remembered ids, workers' cards.
+    pub(crate) fn leftovers(&self, queue: &str) -> Vec<String> {
+        let mine = format!("liaison:{{{queue}}}:");
+        let stays = ["counters", "pulse", "recent", "workers", "idle", "paused"];
+        let keys: Vec<String> = self.ask(&["KEYS", "liaison:*"]);
+        let left = keys.into_iter().filter(|key| {
+            key.strip_prefix(&mine).is_some_and(|name| !stays.contains(&name) && !name.starts_with("reply:"))
+        });
+        // A nudge that nobody needed any more is no work.
+        left.filter(|key| {
+            !(key.ends_with(":inbox")
+                && self.ask::<Vec<String>>(&["LRANGE", key, "0", "-1"]).iter().all(String::is_empty))
+        })
+        .collect()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -87,30 +87,34 @@ impl Admitter {
         }
     }
 
-    /// Send on what came to the wrong inbox. Each line was made durable with its id first, so a forward that is
-    /// repeated after a crash meets its own id.
+    /// Send on what came to the wrong inbox, all of it. Each line was made durable with its id first, so a forward that
+    /// is repeated after a crash meets its own id.
     pub(crate) async fn forward(&self) -> Result<(), QueueError> {
-        let link: &Link = &self.scripts.link;
-        let outbound = &self.scripts.keys.outbound;
-        let redis::Value::Array(answer) =
-            link.call("forward", redis::cmd("HSCAN").arg(outbound).arg(0).arg("COUNT").arg(100)).await?
-        else {
-            return Ok(());
-        };
-        let Some(redis::Value::Array(pairs)) = answer.into_iter().nth(1) else { return Ok(()) };
-        let mut parts = pairs.into_iter().filter_map(bytes);
-        while let (Some(id), Some(line)) = (parts.next(), parts.next()) {
-            let field = String::from_utf8_lossy(&id).into_owned();
-            if let (Ok(id), Ok(judged)) = (JobId::parse(&field), Envelope::judge(&line, self.limits)) {
-                let (band, run_at) = (judged.priority, judged.run_at);
-                let queue = judged.queue.unwrap_or_else(QueueName::default_queue);
-                let there = Scripts::new(link.clone(), queue.clone(), self.scripts.clock.clone());
-                link.call("announce", redis::cmd("SADD").arg(crate::keys::QUEUES).arg(queue.as_str())).await?;
-                there.admit(("", 0), &[Admission::Job { id, given: true, band, run_at, line }]).await?;
+        loop {
+            let outbound = &self.scripts.keys.outbound;
+            let some = redis::cmd("HRANDFIELD").arg(outbound).arg(100).arg("WITHVALUES").clone();
+            let redis::Value::Array(pairs) = self.scripts.link.call("forward", &some).await? else { return Ok(()) };
+            if pairs.is_empty() {
+                return Ok(());
             }
-            link.call("forward", redis::cmd("HDEL").arg(outbound).arg(field)).await?;
+            let mut parts = pairs.into_iter().filter_map(bytes);
+            while let (Some(id), Some(line)) = (parts.next(), parts.next()) {
+                self.send_on(&String::from_utf8_lossy(&id), line).await?;
+            }
         }
-        Ok(())
+    }
+
+    async fn send_on(&self, field: &str, envelope: Vec<u8>) -> Result<(), QueueError> {
+        let link: &Link = &self.scripts.link;
+        // It was judged when it was admitted; no limit that changed since may throw it away.
+        if let (Ok(id), Ok(judged)) = (JobId::parse(field), Envelope::judge(&envelope, Limits::NONE)) {
+            let (band, run_at) = (judged.priority, judged.run_at);
+            let queue = judged.queue.unwrap_or_else(QueueName::default_queue);
+            let there = Scripts::new(link.clone(), queue.clone(), self.scripts.clock.clone());
+            link.call("announce", redis::cmd("SADD").arg(crate::keys::QUEUES).arg(queue.as_str())).await?;
+            there.admit(("", 0), &[Admission::Job { id, given: true, band, run_at, line: envelope }]).await?;
+        }
+        link.call("forward", redis::cmd("HDEL").arg(&self.scripts.keys.outbound).arg(field)).await.map(drop)
     }
 }
 

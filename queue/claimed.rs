@@ -156,41 +156,63 @@ pub struct Claimed {
     started_ms: AtomicI64,
     tries: Option<Tries>,
     stored: Vec<u8>,
+    envelope_at: usize,
     pub(crate) claim: Arc<Claim>,
     flow: Arc<Flow>,
     stage: AtomicU8,
 }
 
-/// Time of enqueueing (13 digits), band, and whether the id was given: then the envelope as it was sent.
-const HEADER: usize = 15;
+/// What stands before the envelope in Redis: time of enqueueing (13 digits), band (a digit), `+` if the id was given.
+#[derive(Clone, Copy)]
+struct Header {
+    enqueued_at: Millis,
+    band: Priority,
+    given: bool,
+}
+
+impl Header {
+    const LEN: usize = 15;
+
+    fn parse(stored: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(stored.get(..Self::LEN)?).ok()?;
+        Some(Self {
+            enqueued_at: Millis(text[..13].parse().ok()?),
+            band: Priority::from_digit(text.as_bytes()[13])?,
+            given: text.as_bytes()[14] == b'+',
+        })
+    }
+}
 
 impl Claimed {
-    pub(crate) fn new(item: ClaimedItem, claim: &Arc<Claim>, flow: &Arc<Flow>, now: Millis) -> Option<Self> {
-        let header = std::str::from_utf8(item.stored.get(..HEADER)?).ok()?;
-        let claimed = Self {
-            id: JobId::parse(&item.id).ok()?,
+    pub(crate) fn new(item: ClaimedItem, claim: &Arc<Claim>, flow: &Arc<Flow>, now: Millis) -> Self {
+        // What another release may have stored otherwise is taken for an envelope without a header; if it is none, it
+        // is buried as malformed instead of being stuck here.
+        let header = Header::parse(&item.stored);
+        flow.enter(Stage::Buffered);
+        flow.carry(item.stored.len());
+        Self {
+            id: JobId::known(&item.id),
             queue: claim.queue.clone(),
-            band: Priority::from_digit(header.as_bytes()[13])?,
-            given: header.as_bytes()[14] == b'+',
-            enqueued_at: Millis(header[..13].parse().ok()?),
+            band: header.map_or(Priority::Normal, |header| header.band),
+            given: header.is_some_and(|header| header.given),
+            enqueued_at: header.map_or(now, |header| header.enqueued_at),
             claimed_at: now,
             verdict: (!item.verdict.is_empty()).then(|| Verdict::parse(&String::from_utf8_lossy(&item.verdict))),
             past: OnceLock::new(),
             started_ms: AtomicI64::new(0),
             tries: Tries::parse(&item.tries),
+            envelope_at: if header.is_some() { Header::LEN } else { 0 },
             stored: item.stored,
             claim: Arc::clone(claim),
             flow: Arc::clone(flow),
             stage: AtomicU8::new(Stage::Buffered as u8),
-        };
-        flow.enter(Stage::Buffered);
-        Some(claimed)
+        }
     }
 
     /// The envelope as the host sent it.
     #[must_use]
     pub fn envelope(&self) -> &[u8] {
-        &self.stored[HEADER..]
+        &self.stored[self.envelope_at..]
     }
 
     #[must_use]
@@ -259,6 +281,7 @@ impl Claimed {
 
 impl Drop for Claimed {
     fn drop(&mut self) {
+        self.flow.drop_off(self.stored.len());
         self.flow.leave(Stage::from_byte(self.stage.load(Ordering::Acquire)));
     }
 }

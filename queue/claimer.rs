@@ -118,20 +118,7 @@ impl Claimer {
             self.scripts.release(token).await?;
             progress.unsure.pop();
         }
-        let mut busy = false;
-        if progress.look {
-            busy = match self.admitter.round().await? {
-                Round::Busy => true,
-                Round::Empty => false,
-                Round::Admitted { jobs, duplicates, forwarded } => {
-                    debug!(queue = %self.scripts.queue, jobs, duplicates, "admitted {jobs} jobs");
-                    if forwarded {
-                        self.admitter.forward().await?;
-                    }
-                    false
-                }
-            };
-        }
+        let busy = progress.look && self.admit().await? == Round::Busy;
         progress.claims += 1;
         let claim = Claim::new(
             format!("{}/{}", self.worker, progress.claims),
@@ -156,12 +143,34 @@ impl Claimer {
             info!(queue = %self.scripts.queue, "queue {} {what}", self.scripts.queue);
         }
         progress.look = reply.waiting > 0;
-        let (got, next_due) = (reply.items.len(), reply.next_due);
+        // What is due in a paused queue is no reason to wake.
+        let (got, next_due) = (reply.items.len(), reply.next_due.filter(|_| !reply.paused));
         self.take(claim, reply).await;
         if got == 0 && busy {
             tokio::time::sleep(ADMITTER_BUSY).await;
         }
         Ok((got == 0 && !progress.look).then_some(next_due))
+    }
+
+    /// Take in what hosts have pushed, and send on what came to the wrong inbox.
+    async fn admit(&self) -> Result<Round, QueueError> {
+        let round = match self.admitter.round().await {
+            // A full Redis takes no more jobs, but it gives some out: that is what makes room.
+            Err(QueueError::Full { .. }) => return Ok(Round::Busy),
+            round => round?,
+        };
+        match round {
+            Round::Busy => {}
+            // An empty inbox is the time to send on what a process that died had not.
+            Round::Empty => self.admitter.forward().await?,
+            Round::Admitted { jobs, duplicates, forwarded } => {
+                debug!(queue = %self.scripts.queue, jobs, duplicates, "admitted {jobs} jobs");
+                if forwarded {
+                    self.admitter.forward().await?;
+                }
+            }
+        }
+        Ok(round)
     }
 
     /// Put what was claimed on its way; what may have a past is asked about first.
@@ -170,11 +179,8 @@ impl Claimer {
             return;
         }
         let (claim, now) = (Arc::new(claim), reply.now);
-        let jobs: Vec<_> = reply
-            .items
-            .into_iter()
-            .filter_map(|item| Claimed::new(item, &claim, &self.flow, now).map(Arc::new))
-            .collect();
+        let jobs: Vec<_> =
+            reply.items.into_iter().map(|item| Arc::new(Claimed::new(item, &claim, &self.flow, now))).collect();
         claim.holds(&jobs);
         self.leases.add(&claim);
         let (old, fresh): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.may_have_a_past());

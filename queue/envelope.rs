@@ -1,6 +1,7 @@
 //! The envelope: what a host writes to ask for a job, and the one judge of it in Rust.
 //!
 //! The scripted door judges the same rules in `lua/enqueue.lua`; a property test holds the two against each other.
+//! Its parser is laxer about JSON itself (`NaN`, a name that stands twice): such a job is buried when it is claimed.
 //! Unknown fields are kept and ignored, so that a newer host may talk to an older daemon.
 
 use std::{borrow::Cow, fmt, time::Duration};
@@ -37,6 +38,9 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// For what was accepted once: it is never refused for its size later, whatever the limits are by then.
+    pub const NONE: Self = Self { max_args: usize::MAX / 2 };
+
     #[must_use]
     pub const fn max_envelope(self) -> usize {
         self.max_args + MAX_SURROUNDINGS

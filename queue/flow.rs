@@ -18,9 +18,11 @@ use crate::clock::{Clock, Millis};
 
 /// Finished but unrecorded jobs beyond which claiming stops.
 pub(crate) const MAX_UNRECORDED: usize = 10_000;
-/// What is fetched ahead covers this much work: several round trips to Redis.
-const AHEAD: Duration = Duration::from_millis(10);
-const MAX_AHEAD: usize = 2000;
+/// Bytes of held envelopes beyond which claiming stops; the last claim may go over by its own budget.
+const MAX_HELD: usize = 64 * 1024 * 1024;
+/// What is fetched ahead covers this much work: measured, 10 ms drained 0.47 of the floor and 30 ms 0.57 of it.
+const AHEAD: Duration = Duration::from_millis(30);
+const MAX_AHEAD: usize = 4000;
 const SAMPLE: Duration = Duration::from_millis(50);
 
 /// How far a claimed job has come.
@@ -110,6 +112,7 @@ pub struct Flow {
     concurrency: usize,
     weight: u32,
     counts: [AtomicUsize; 3],
+    bytes: AtomicUsize,
     hungry: AtomicBool,
     finished: AtomicU32,
     pace: Mutex<(Instant, u32, usize)>,
@@ -124,6 +127,7 @@ impl Flow {
             concurrency: concurrency.min(shares.total),
             weight,
             counts: Default::default(),
+            bytes: AtomicUsize::new(0),
             hungry: AtomicBool::new(false),
             finished: AtomicU32::new(0),
             pace: Mutex::new((Instant::now(), 0, 0)),
@@ -158,6 +162,14 @@ impl Flow {
         self.room.notify_one();
     }
 
+    pub(crate) fn carry(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    pub(crate) fn drop_off(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
     fn is_hungry(&self) -> bool {
         self.hungry.load(Ordering::Acquire)
     }
@@ -169,7 +181,8 @@ impl Flow {
 
     /// How many jobs to ask for now.
     pub(crate) fn want(&self) -> usize {
-        if self.shares.is_halted() || self.count(Stage::Unrecorded) >= MAX_UNRECORDED {
+        let full = self.count(Stage::Unrecorded) >= MAX_UNRECORDED || self.bytes.load(Ordering::Acquire) >= MAX_HELD;
+        if full || self.shares.is_halted() {
             return 0;
         }
         let held = self.held();

@@ -303,11 +303,13 @@ impl Inspector {
     /// # Errors
     /// When Redis does not answer.
     pub async fn resume(&self) -> Result<(), QueueError> {
-        let k = &self.0.keys;
-        let mut pipe = redis::pipe();
-        // An empty line wakes whoever sleeps.
-        pipe.atomic().cmd("DEL").arg(&k.paused).cmd("RPUSH").arg(&k.inbox).arg("");
-        self.0.link.calls("resume", &pipe).await.map(drop)
+        let (link, k) = (&self.0.link, &self.0.keys);
+        link.call("resume", redis::cmd("DEL").arg(&k.paused)).await?;
+        // An empty line wakes whoever sleeps; if this stops half-way, they look by themselves within a second.
+        if count(&link.call("resume", redis::cmd("DEL").arg(&k.idle)).await?) == 1 {
+            link.call("resume", redis::cmd("RPUSH").arg(&k.inbox).arg("")).await?;
+        }
+        Ok(())
     }
 
     /// Wait until the end of a job that was sent with `"reply": true`.

@@ -94,7 +94,11 @@ impl Keeper {
     async fn round(&self, kept: &Kept, beat: bool) -> Result<(), QueueError> {
         self.extend(kept).await?;
         if beat {
-            self.show(kept).await?;
+            match self.show(kept).await {
+                // A full Redis holds no new card; the leases and the dead matter more.
+                Ok(()) | Err(QueueError::Full { .. }) => {}
+                Err(fault) => return Err(fault),
+            }
         }
         loop {
             let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
@@ -152,7 +156,7 @@ impl Keeper {
                 .iter()
                 .map(|job| RunningCard {
                     id: job.id.to_string(),
-                    job: Envelope::judge(job.envelope(), Limits { max_args: usize::MAX / 2 })
+                    job: Envelope::judge(job.envelope(), Limits::NONE)
                         .map(|envelope| envelope.job.to_string())
                         .unwrap_or_default(),
                     attempt: job.attempt(),

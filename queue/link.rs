@@ -122,8 +122,8 @@ impl Link {
     /// Send one command.
     pub(crate) async fn call(&self, step: &'static str, command: &redis::Cmd) -> Result<redis::Value, QueueError> {
         let (mut connection, generation) = self.connection().await?;
-        match connection.send_packed_command(command).await {
-            Ok(value) => value.extract_error().map_err(|e| QueueError::from_redis(&self.0.server, step, e)),
+        match connection.send_packed_command(command).await.and_then(redis::Value::extract_error) {
+            Ok(value) => Ok(value),
             Err(source) => Err(self.failed(step, source, generation).await),
         }
     }
@@ -135,18 +135,18 @@ impl Link {
         pipe: &redis::Pipeline,
     ) -> Result<Vec<redis::Value>, QueueError> {
         let (mut connection, generation) = self.connection().await?;
-        match connection.send_packed_commands(pipe, 0, pipe.len()).await {
-            Ok(values) => values
-                .into_iter()
-                .map(|value| value.extract_error().map_err(|e| QueueError::from_redis(&self.0.server, step, e)))
-                .collect(),
+        let answers = connection.send_packed_commands(pipe, 0, pipe.len()).await;
+        match answers.and_then(|values| values.into_iter().map(redis::Value::extract_error).collect()) {
+            Ok(values) => Ok(values),
             Err(source) => Err(self.failed(step, source, generation).await),
         }
     }
 
     async fn failed(&self, step: &'static str, source: redis::RedisError, generation: u64) -> QueueError {
         // An error answer leaves the connection good; anything else may have left it half-read.
-        if !matches!(source.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension) {
+        // A server that became a replica answers well and is the wrong one.
+        let answered = matches!(source.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension);
+        if !answered || source.code() == Some("READONLY") {
             let mut current = self.0.current.lock().await;
             if current.generation == generation {
                 current.connection = None;

@@ -29,17 +29,16 @@ struct Script {
 }
 
 macro_rules! script {
-    ($constant:ident, $folder:literal, $name:literal) => {
-        static $constant: Script =
-            Script { name: $name, source: include_str!(concat!($folder, $name, ".lua")), sha: OnceLock::new() };
+    ($constant:ident, $name:literal, $file:literal) => {
+        static $constant: Script = Script { name: $name, source: include_str!($file), sha: OnceLock::new() };
     };
 }
 
 #[cfg(feature = "worker")]
 use script;
 
-script!(ENQUEUE, "lua/", "enqueue");
-script!(REVIVE, "lua/", "revive");
+script!(ENQUEUE, "enqueue", "lua/enqueue.lua");
+script!(REVIVE, "revive", "lua/revive.lua");
 
 impl Script {
     fn sha(&self) -> &str {

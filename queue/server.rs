@@ -72,10 +72,15 @@ pub async fn check(link: &Link) -> Result<Fitness, QueueError> {
 /// # Errors
 /// When the two do not belong together.
 pub async fn tie_to_store(link: &Link, store: &str) -> Result<(), QueueError> {
-    let mut pipe = redis::pipe();
-    pipe.cmd("SET").arg(keys::STORE).arg(store).arg("NX").cmd("GET").arg(keys::STORE);
-    let answers = link.calls("tie to the store", &pipe).await?;
-    match answers.get(1).and_then(text) {
+    let found = text(&link.call("tie to the store", redis::cmd("GET").arg(keys::STORE)).await?);
+    let found = if found.is_some() {
+        found
+    } else {
+        // Whoever comes first decides; asked again, because another daemon may have been first.
+        link.call("tie to the store", redis::cmd("SET").arg(keys::STORE).arg(store).arg("NX")).await?;
+        text(&link.call("tie to the store", redis::cmd("GET").arg(keys::STORE)).await?)
+    };
+    match found {
         Some(found) if found != store => {
             Err(QueueError::OtherStore { server: link.server().to_owned(), found, ours: store.to_owned() })
         }

@@ -7,6 +7,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use crate::{link::Link, scripts::bytes};
 
+const AFTER_A_BREAK: Duration = Duration::from_millis(200);
 /// How long one look lasts; then it is sent again, which also shows that the connection still lives.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -72,8 +73,12 @@ impl Wake {
             match answer {
                 Answer::Line(text) => return !text.is_empty(),
                 Answer::Nothing => {}
-                // The claimer's own calls find out what is wrong and wait as long as it takes.
-                Answer::Broken => return true,
+                // The claimer's own calls find out what is wrong and wait as long as it takes; but if only this one is
+                // refused, as by an ACL, looking by hand must not become a busy loop.
+                Answer::Broken => {
+                    tokio::time::sleep(AFTER_A_BREAK).await;
+                    return true;
+                }
             }
         }
     }

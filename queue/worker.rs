@@ -80,7 +80,11 @@ impl Worker {
         let aside = link.separate();
         for served in &options.queues {
             let add = redis::cmd("SADD").arg(keys::QUEUES).arg(served.name.as_str()).clone();
-            link.call("announce", &add).await?;
+            match link.call("announce", &add).await {
+                // A full Redis takes no name; the queue is served all the same, and emptying it makes room.
+                Ok(_) | Err(QueueError::Full { .. }) => {}
+                Err(fault) => return Err(fault.into()),
+            }
             let scripts = Scripts::new(link.clone(), served.name.clone(), Clock::Redis);
             let flow = Flow::new(shares, served.concurrency, served.weight);
             let (leases, buffer) = (Arc::<Leases>::default(), Arc::<Buffer>::default());

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::{config::Config, historian::Historian, patience::Patience, recorder::Recorder, runner::Runner};
 
 /// How long a reply waits for a host that asked for it.
-const REPLY_MEMORY: Duration = Duration::from_secs(10 * 60);
+const REPLY_MEMORY: Duration = Duration::from_mins(10);
 
 /// Made from the configuration; connects when it is used.
 pub(crate) struct App {
@@ -100,9 +100,11 @@ impl App {
     /// Check Redis and the store, tie them together, and start working.
     pub(crate) async fn start(&self, observer: Option<mpsc::UnboundedSender<Run>>) -> Result<Daemon> {
         let fitness = liaison_queue::check(&self.link).await?;
-        match fitness.durability {
-            liaison_queue::Durability::Weak => warn!("Redis {}: {}", fitness.version, fitness.durability.advice()),
-            _ => info!("Redis {}: {}", fitness.version, fitness.durability.advice()),
+        let advice = fitness.durability.advice();
+        if fitness.durability == liaison_queue::Durability::Weak {
+            warn!("Redis {}: {advice}", fitness.version);
+        } else {
+            info!("Redis {}: {advice}", fitness.version);
         }
         let store = self.store_with_keys().await?;
         liaison_queue::tie_to_store(&self.link, &store.identity().await?).await?;

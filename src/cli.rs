@@ -51,6 +51,7 @@ const DATABASE_URL: &str =
     "Where the records are, without a password: sqlite:PATH or postgres:// [env: LIAISON_DATABASE_URL]";
 
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE", help = CONFIG)]
     config: Option<std::path::PathBuf>,

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::{net::UnixStream, process::Child};
 
 /// Loading a large append-only file takes a while; a server that never answers must not take for ever.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(20);
 /// A socket's path must fit into 108 bytes.
 const MAX_SOCKET_PATH: usize = 100;

@@ -27,7 +27,7 @@ const GROUP: usize = 2000;
 /// How often a lease is looked at again that ran out on our own clock only.
 const UNCERTAIN: Duration = Duration::from_millis(100);
 /// A row that the store refuses in every form is tried again after this long, and an operator is told.
-const REFUSED_AGAIN: Duration = Duration::from_secs(60);
+const REFUSED_AGAIN: Duration = Duration::from_mins(1);
 /// What a row may hold of a result or a reason; the rest is cut off, and says so.
 const MAX_RESULT: usize = 64 * 1024;
 const MAX_REASON: usize = 4 * 1024;
@@ -148,7 +148,9 @@ impl Recorder {
         let recorded = self.record(exits).await;
         if let Some(observer) = &self.observer {
             // An observer that went away has seen enough.
-            seen.into_iter().for_each(|run| drop(observer.send(run)));
+            for run in seen {
+                let _ = observer.send(run);
+            }
         }
         for (at, ((job, after), recorded)) in jobs.into_iter().zip(recorded).enumerate() {
             if let Recorded::Refused(reason) = recorded

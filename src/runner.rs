@@ -29,15 +29,13 @@ pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
 }
 
-/// What was accepted once is never refused for its size later, whatever the limits are by then.
-const ACCEPTED: Limits = Limits { max_args: usize::MAX / 2 };
 /// For envelopes that name no job that we know.
 const UNKNOWN: Retry = Retry::doubling(Duration::from_secs(1));
 
 impl Brief {
     /// Of an envelope; of a malformed one, what can be said without it.
     pub(crate) fn of(job: &Claimed, diagnostics: bool) -> Self {
-        match Envelope::judge(job.envelope(), ACCEPTED) {
+        match Envelope::judge(job.envelope(), Limits::NONE) {
             Ok(envelope) => {
                 let entry = liaison_jobs::find(envelope.job.as_str(), diagnostics).ok();
                 Self::new(&envelope, entry)
@@ -79,7 +77,7 @@ impl Runner {
         if job.verdict.is_some() || job.past.get().is_some_and(|past| past.ended.is_some()) {
             return Ran { brief: Brief::of(&job, self.diagnostics), outcome: Ok(Done(None)) };
         }
-        let envelope = match Envelope::judge(job.envelope(), ACCEPTED) {
+        let envelope = match Envelope::judge(job.envelope(), Limits::NONE) {
             Ok(envelope) => envelope,
             Err(refusal) => {
                 let outcome = Err(Failure::fatal(format!("malformed: {refusal}")));

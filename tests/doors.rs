@@ -100,7 +100,7 @@ fn envelope() -> impl Strategy<Value = String> {
             // The one case in which the two may differ: a name that stands twice, of which JSON says nothing.
             if !seen.contains(&name) {
                 seen.push(name);
-                text.push_str(&format!(",\"{name}\":{value}"));
+                text = text + ",\"" + name + "\":" + &value;
             }
         }
         text + "}"
@@ -122,7 +122,7 @@ fn the_script_and_the_daemon_accept_the_same_envelopes() {
             judged.as_ref().is_ok_and(|e| e.queue.as_ref().is_some_and(|queue| queue.as_str() != "default"));
         match (&judged, answer.split_once(' ')) {
             (Ok(_), Some(("rejected", reason))) if elsewhere => {
-                prop_assert!(reason.contains("this is the door of"), "{}", reason)
+                prop_assert!(reason.contains("this is the door of"), "{}", reason);
             }
             (Ok(judged), Some(("queued", _))) => {
                 let due: Vec<(String, f64)> = redis::cmd("ZRANGE")

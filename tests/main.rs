@@ -1,8 +1,11 @@
 //! The promises, by behaviour.
 
 mod claiming;
+mod command_line;
 mod crashing;
+mod documents;
 mod doors;
+mod embedding;
 mod leasing;
 mod outages;
 mod recording;
@@ -10,3 +13,4 @@ mod retrying;
 mod stopping;
 mod support;
 mod tidy;
+mod wire_protocol;

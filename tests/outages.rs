@@ -13,13 +13,13 @@ fn lines(count: usize, ms: u32) -> Vec<String> {
 #[test]
 fn postgres_away_for_twenty_seconds_under_load_loses_and_doubles_nothing() {
     const JOBS: usize = 8000;
-    let house = House::postgres().set("LIAISON_WORKER__CONCURRENCY", "16");
+    let house = House::own_postgres().set("LIAISON_WORKER__CONCURRENCY", "16");
     let postgres = house.postgres.as_ref().expect("a postgres");
     let worker = house.worker();
     house.redis.push("default", &lines(JOBS, 20));
     until("some are done", || house.count("done") > 500);
-    let (stopped, begin) = (postgres.stop(), Instant::now());
-    let () = stopped;
+    postgres.stop();
+    let begin = Instant::now();
     worker.says("the store is away, cannot");
     until("what was held has finished", || house.redis.ask::<i64>(&["HLEN", "liaison:{default}:held"]) > 0);
     let held: Vec<String> = house.redis.ask(&["HKEYS", "liaison:{default}:held"]);
@@ -63,5 +63,34 @@ fn redis_away_while_nothing_happens_is_noticed_and_survived() {
     house.redis.resume();
     worker.says("Redis is back");
     assert_eq!(house.json(&["enqueue", "echo", "--args", "[1]", "--wait", "30s"])["result"], serde_json::json!([1]));
+    worker.stop();
+}
+
+#[test]
+fn a_full_redis_refuses_new_jobs_clearly_and_is_emptied_by_its_daemon() {
+    let house = House::sqlite();
+    house.json(&["queues", "list"]);
+    let lines: Vec<String> =
+        (0..2000).map(|n| format!(r#"{{"id":"f{n}","job":"noop","args":{{"pad":"{}"}}}}"#, "x".repeat(500))).collect();
+    house.redis.push("default", &lines);
+    // The limit lies below what is there already.
+    house.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "2mb"]);
+    let output = house.cli(&["enqueue", "noop", "--id", "too-much"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("is full (maxmemory)"), "{said}");
+    // A little more room than the lines alone take: enough to move some, never enough for all at once.
+    let used: String = house.redis.ask(&["INFO", "memory"]);
+    let used: u64 = used
+        .lines()
+        .find_map(|line| line.strip_prefix("used_memory:"))
+        .expect("its use")
+        .trim()
+        .parse()
+        .expect("bytes");
+    house.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", &(used + 300_000).to_string()]);
+    let worker = house.worker();
+    until("all are done", || house.count("done") == 2000);
+    until("nothing is left", || house.redis.leftovers("default").is_empty());
+    assert_eq!(house.json(&["enqueue", "noop", "--id", "now"])["status"], "queued");
     worker.stop();
 }

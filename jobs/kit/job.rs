@@ -86,11 +86,42 @@ fn parse<J: Job>(args: &str) -> Result<J, String> {
     serde_path_to_error::deserialize(&mut json).map_err(|fault| {
         let path = fault.path().to_string();
         let field = if path == "." { "args".to_owned() } else { format!("args.{path}") };
-        let mut reason = fault.into_inner().to_string();
-        // Where in the text it was is no help: nobody sees that text.
-        if let Some(at) = reason.rfind(" at line ") {
-            reason.truncate(at);
-        }
-        format!("{field}: {reason}; see what `{}` takes", J::NAME)
+        format!("{field}: {}; see what `{}` takes", without_value(&fault.into_inner().to_string()), J::NAME)
     })
+}
+
+/// What serde says, without the value that it quotes, which may be a secret and may be long, and without where in the
+/// text it stood, which nobody sees.
+fn without_value(said: &str) -> String {
+    let said = said.rfind(" at line ").map_or(said, |at| &said[..at]);
+    let quotes_a_value = ["invalid type: ", "invalid value: ", "unknown variant "];
+    let (true, Some(start), Some(end)) = (
+        quotes_a_value.iter().any(|opening| said.starts_with(opening)),
+        said.find(['"', '`']),
+        said.rfind(", expected"),
+    ) else {
+        return said.to_owned();
+    };
+    format!("{}{}", said[..start.min(end)].trim_end(), &said[end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_value;
+
+    #[test]
+    fn what_was_wrong_is_said_without_the_value() {
+        for (said, told) in [
+            (
+                r#"invalid type: string "hunter2, expected", expected u32 at line 1 column 3"#,
+                "invalid type: string, expected u32",
+            ),
+            ("invalid type: integer `5`, expected a string", "invalid type: integer, expected a string"),
+            ("invalid type: map, expected u32", "invalid type: map, expected u32"),
+            ("unknown variant `hunter2`, expected `a` or `b`", "unknown variant, expected `a` or `b`"),
+            ("missing field `ms` at line 1 column 2", "missing field `ms`"),
+        ] {
+            assert_eq!(without_value(said), told);
+        }
+    }
 }

@@ -5,7 +5,7 @@
 -- ARGV[4..] pairs: an id to use if the envelope has none, the envelope (JSON). At most 1000 pairs.
 -- Returns one line per pair: `queued ID`, `duplicate ID` or `rejected REASON`. Cost: O(pairs).
 local ID, BANDS = '^[%w_.:@/+=~%-]+$', { high = 0, normal = 1, low = 2 }
-local FIELDS = { 'job', 'id', 'queue', 'priority', 'run_at', 'expires_at', 'max_attempts', 'timeout_ms', 'trace', 'reply' }
+local FIELDS = { 'job', 'id', 'queue', 'priority', 'run_at', 'expires_at', 'max_attempts', 'timeout_ms', 'trace', 'reply', 'lane', 'unique' }
 local max_args, max_envelope = tonumber(ARGV[2]), tonumber(ARGV[2]) + 4096
 local now = tonumber(ARGV[3])
 if not now then
@@ -73,13 +73,14 @@ local function judge(text)
   local ok, e = pcall(cjson.decode, text)
   if not ok then return 'not accepted: ' .. string.sub(string.gsub(tostring(e), '^.-:%d+: ', ''), 1, 120) .. '; send one JSON object, nested at most 64 deep' end
   if type(e) ~= 'table' or not string.find(text, '^%s*{') then return 'not a JSON object; send one object such as {"job": "noop"}' end
-  for _, field in ipairs(FIELDS) do
-    if e[field] == cjson.null then e[field] = nil end
+  if string.find(text, 'null', 1, true) then -- as good as absent; looked for only where one may be
+    for i = 1, #FIELDS do
+      if e[FIELDS[i]] == cjson.null then e[FIELDS[i]] = nil end
+    end
   end
   if e.job == nil then return 'job: missing; name the job to run, such as "noop"' end
-  for _, field in ipairs({ 'lane', 'unique' }) do
-    if e[field] ~= nil and e[field] ~= cjson.null then return field .. ': not available in this release; leave it out' end
-  end
+  if e.lane ~= nil then return 'lane: not available in this release; leave it out' end
+  if e.unique ~= nil then return 'unique: not available in this release; leave it out' end
   -- Only an envelope longer than the limit can hold arguments longer than it; then they are measured, roughly.
   if #text > max_args and type(e.args) == 'string' and #e.args + 2 > max_args then
     return 'args: more than the ' .. max_args .. ' bytes allowed; send a reference to the data instead'

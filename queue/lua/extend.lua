@@ -1,5 +1,5 @@
 -- Keep the leases of a living worker, all of them at once.
--- KEYS[1] leases (zset)
+-- KEYS[1] leases (zset)    KEYS[2] claims (hash)
 -- ARGV[1] lease, ms    ARGV[2] now, ms, or "" for TIME    ARGV[3..] tokens
 -- Returns the tokens whose lease was taken away: what they held may run elsewhere by now. Cost: O(tokens log leases).
 local now = tonumber(ARGV[2])
@@ -7,6 +7,8 @@ if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
+-- Redis lets a script go on over its memory limit once it wrote something that needs none: leases must last then.
+redis.call('HDEL', KEYS[2], '')
 local tokens, kept, lost = {}, {}, {}
 for i = 3, #ARGV do tokens[#tokens + 1] = ARGV[i] end
 local deadlines = redis.call('ZMSCORE', KEYS[1], unpack(tokens))

@@ -7,14 +7,14 @@ use redis::Value;
 use super::{MAX_BYTES, MAX_ITEMS, Script, Scripts, bytes, script, text};
 use crate::{clock::Millis, error::QueueError, names::JobId, state::Priority};
 
-script!(PEEK, "../lua/", "peek");
-script!(ADMIT, "../lua/", "admit");
-script!(CLAIM, "../lua/", "claim");
-script!(ACKNOWLEDGE, "../lua/", "acknowledge");
-script!(PARK, "../lua/", "park");
-script!(EXTEND, "../lua/", "extend");
-script!(REAP, "../lua/", "reap");
-script!(RELEASE, "../lua/", "release");
+script!(PEEK, "peek", "../lua/peek.lua");
+script!(ADMIT, "admit", "../lua/admit.lua");
+script!(CLAIM, "claim", "../lua/claim.lua");
+script!(ACKNOWLEDGE, "acknowledge", "../lua/acknowledge.lua");
+script!(PARK, "park", "../lua/park.lua");
+script!(EXTEND, "extend", "../lua/extend.lua");
+script!(REAP, "reap", "../lua/reap.lua");
+script!(RELEASE, "release", "../lua/release.lua");
 
 /// What a daemon decided about one line of the inbox.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ fn millis(wait: Duration) -> i64 {
 impl Scripts {
     /// The oldest lines of the inbox; nothing while another daemon is admitting.
     pub(crate) async fn peek(&self, token: &str, right: Duration) -> Result<Option<Vec<Vec<u8>>>, QueueError> {
-        let mut command = PEEK.command(&[&self.keys.inbox, &self.keys.admitter]);
+        let mut command = PEEK.command(&[&self.keys.inbox, &self.keys.admitter, &self.keys.claims]);
         command.arg(token).arg(MAX_ITEMS).arg(millis(right)).arg(MAX_BYTES);
         match PEEK.call(&self.link, &command).await? {
             Value::Nil => Ok(None),
@@ -249,7 +249,7 @@ impl Scripts {
 
     /// The tokens whose lease was taken away.
     pub(crate) async fn extend(&self, lease: Duration, tokens: &[&str]) -> Result<Vec<String>, QueueError> {
-        let mut command = EXTEND.command(&[&self.keys.leases]);
+        let mut command = EXTEND.command(&[&self.keys.leases, &self.keys.claims]);
         command.arg(millis(lease)).arg(self.clock.argument()).arg(tokens);
         match EXTEND.call(&self.link, &command).await? {
             Value::Array(lost) => Ok(lost.iter().filter_map(text).collect()),

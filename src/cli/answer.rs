@@ -90,7 +90,7 @@ pub(crate) fn confirm(question: &str) -> Result<bool, Usage> {
 /// The last word of a command that failed.
 pub(crate) fn failure(error: &anyhow::Error, as_json: bool) -> ExitCode {
     let usage = error.downcast_ref::<ConfigError>().is_some() || error.downcast_ref::<Usage>().is_some();
-    let text = format!("{error:#}");
+    let text = chain(error);
     if as_json {
         match error.downcast_ref::<ConfigError>() {
             Some(mistakes) => json(&mistakes.to_json()),
@@ -100,6 +100,15 @@ pub(crate) fn failure(error: &anyhow::Error, as_json: bool) -> ExitCode {
         note(&format!("liaison: {text}"));
     }
     ExitCode::from(if usage { 2 } else { 1 })
+}
+
+/// An error with its causes on one line, each said once: some drivers say in their own text what caused them.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |said, cause| match said.as_str() {
+        "" => cause,
+        before if before.ends_with(&cause) => said,
+        before => format!("{before}: {cause}"),
+    })
 }
 
 /// A mistake in how the command was called.
@@ -139,5 +148,16 @@ pub(crate) fn card(fields: &[(&str, Option<String>)]) {
     let width = there().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in there() {
         line(format!("{name:<width$}  {}", words::plain(value)).trim_end());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow!("refused").context("io: refused").context("Redis is away");
+        assert_eq!(super::chain(&error), "Redis is away: io: refused");
     }
 }

@@ -40,7 +40,7 @@ const LATENCY_FOR: Duration = Duration::from_secs(5);
 const PORTION: u64 = 10_000;
 const LOOK: Duration = Duration::from_millis(5);
 /// Nothing that works at all takes longer.
-const DRAIN_LIMIT: Duration = Duration::from_secs(600);
+const DRAIN_LIMIT: Duration = Duration::from_mins(10);
 
 #[derive(Serialize, Default)]
 struct Figures {
@@ -111,9 +111,9 @@ pub(crate) fn run(global: &Global, args: &BenchArgs) -> Result<ExitCode> {
     runtime.shutdown_background();
     let figures = figures?;
     if global.json {
-        answer::json(&figures)
+        answer::json(&figures);
     } else {
-        show(&figures)
+        show(&figures);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -168,7 +168,7 @@ impl Bench<'_> {
         match keep {
             Keep::Nothing => {}
             Keep::Sqlite => {
-                fixed.push(("store.url", format!("sqlite:{}", self.folder.path.join("bench.db").display())))
+                fixed.push(("store.url", format!("sqlite:{}", self.folder.path.join("bench.db").display())));
             }
             Keep::Postgres => fixed.extend(self.postgres.clone().map(|url| ("store.url", url))),
         }

@@ -31,7 +31,7 @@ fn usable(config: crate::config::Config) -> Result<(), Usage> {
         Err(fault) => vec![format!("redis.url: {fault:#}")],
         Ok(app) => {
             let database = app.database().err().map(|fault| format!("store.url: {fault:#}"));
-            let keys = app.keys().err().map(|fault| format!("store.key_file: {fault:#}"));
+            let keys = app.keys().err().map(|fault| format!("{fault:#}"));
             database.into_iter().chain(keys).collect()
         }
     };

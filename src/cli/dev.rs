@@ -35,7 +35,7 @@ pub(crate) struct DevArgs {
 }
 
 /// All samples together end within a second; a machine under load is given much more.
-const ONCE: Duration = Duration::from_secs(60);
+const ONCE: Duration = Duration::from_mins(1);
 
 /// One line of the table.
 #[derive(Serialize)]
@@ -148,7 +148,7 @@ async fn collect(rows: &mut BTreeMap<String, Row>, seen: &mut mpsc::UnboundedRec
     while open > 0 {
         let Some(run) = seen.recv().await else { return };
         let Some(row) = rows.get_mut(&run.job_id) else { continue };
-        row.outcome = run.outcome.as_str().to_owned();
+        run.outcome.as_str().clone_into(&mut row.outcome);
         row.attempts = run.attempt;
         row.duration_ms = run.duration_ms;
         row.result = run.result;

@@ -1,13 +1,14 @@
 //! `liaison enqueue`: ask for a job, or for as many as a file has lines.
 
 mod bulk;
+mod told;
 mod waiting;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use liaison_queue::{
-    JobId, JobName, QueueName, Receipt,
+    JobId, JobName, QueueName,
     envelope::{MAX_ATTEMPTS, MAX_TIMEOUT},
     state::Priority,
 };
@@ -16,6 +17,7 @@ use serde_json::value::RawValue;
 
 use super::{Global, answer, answer::Usage, block_on, typed, words};
 use crate::{app::App, config::units::show_duration};
+use told::{Answer, Status};
 
 #[derive(clap::Args)]
 #[group(skip)]
@@ -61,41 +63,6 @@ pub(crate) struct EnqueueArgs {
 
 /// A person who waits longer looks again tomorrow.
 const MAX_WAIT: Duration = Duration::from_hours(24);
-
-/// What became of one envelope, for programs.
-#[derive(Debug, Default, Serialize)]
-struct Answer {
-    /// Of a bulk, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u64>,
-    /// None only for an envelope that was rejected before it had an id.
-    id: Option<String>,
-    status: Status,
-    /// The job that is there already.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    of: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// How it ended, with `--wait`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<Box<RawValue>>,
-}
-
-/// What the queue said; or, with `--wait` and without an outcome, why there is none.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    #[default]
-    Queued,
-    Duplicate,
-    Rejected,
-    /// It has not ended in time.
-    Waiting,
-    /// It has left the queue, and nobody knows how.
-    Unknown,
-}
 
 /// The envelope of one job, with what was asked for and nothing else.
 #[derive(Serialize)]
@@ -164,7 +131,7 @@ async fn one(app: &App, args: &EnqueueArgs, json: bool) -> Result<ExitCode> {
     if json {
         answer::json(&answer);
     } else {
-        say(&answer, &queue, due.run_at);
+        answer.say(&queue, due.run_at);
     }
     Ok(if answer.is_good(args.wait.is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -199,43 +166,4 @@ async fn due(app: &App, args: &EnqueueArgs) -> Result<Due> {
     let run_at = run_at.or(args.delay.map(|delay| now.plus(delay).0));
     let from = run_at.map_or(now, liaison_queue::clock::Millis);
     Ok(Due { run_at, expires_at: args.expires.map(|long| from.plus(long).0) })
-}
-
-impl Answer {
-    fn of(receipt: Receipt, known: Option<&JobId>) -> Self {
-        match receipt {
-            Receipt::Queued { id, .. } => Self { id: Some(id), status: Status::Queued, ..Self::default() },
-            Receipt::Duplicate { id, of, .. } => {
-                Self { id: Some(id), status: Status::Duplicate, of: Some(of), ..Self::default() }
-            }
-            Receipt::Rejected { reason } => {
-                let id = known.map(ToString::to_string);
-                Self { id, status: Status::Rejected, reason: Some(reason), ..Self::default() }
-            }
-        }
-    }
-
-    /// Whether what was asked for has come true.
-    fn is_good(&self, waited: bool) -> bool {
-        if waited { self.outcome.as_deref() == Some("done") } else { self.status != Status::Rejected }
-    }
-}
-
-/// The same for people: one sentence.
-fn say(answer: &Answer, queue: &QueueName, run_at: Option<i64>) {
-    let id = answer.id.as_deref().unwrap_or_default();
-    let because = answer.reason.as_ref().map_or(String::new(), |reason| format!(": {}", words::plain(reason)));
-    if let Some(outcome) = &answer.outcome {
-        let result = answer.result.as_ref().map_or(String::new(), |result| format!(": {}", words::plain(result.get())));
-        return answer::line(&format!("{id} ended as {}{because}{result}", words::plain(outcome)));
-    }
-    match answer.status {
-        Status::Queued => {
-            let due = run_at.map_or(String::new(), |at| format!(", due at {}", words::date_of(at)));
-            answer::line(&format!("queued {id} in {queue}{due}"));
-        }
-        Status::Duplicate => answer::line(&format!("{id} was sent before: it is one job, and is not queued again")),
-        Status::Rejected => answer::note(&format!("liaison: rejected{because}")),
-        Status::Waiting | Status::Unknown => answer::note(&format!("liaison: {id}{because}")),
-    }
 }

@@ -2,14 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use liaison_queue::{Depths, QueueName};
 use serde_json::json;
 
 use super::{
-    Global, answer,
-    answer::Usage,
-    block_on,
+    Global, answer, block_on,
     typed::{self, Limit},
     words,
 };
@@ -80,7 +78,7 @@ async fn hold(app: &App, queue: &str, pause: bool, json: bool) -> Result<ExitCod
     let name: QueueName = typed::name(queue)?;
     let known = app.queues().await?;
     if !known.contains(&name) {
-        return Err(unknown(&name, &known).into());
+        bail!(unknown(&name, &known));
     }
     let inspector = app.inspector(&name);
     // Looked at before: to resume puts a line into the inbox, which wakes a worker and is no job.
@@ -106,17 +104,14 @@ async fn hold(app: &App, queue: &str, pause: bool, json: bool) -> Result<ExitCod
 /// As many names as a person reads.
 const SHOWN: usize = 20;
 
-fn unknown(name: &QueueName, known: &[QueueName]) -> Usage {
+fn unknown(name: &QueueName, known: &[QueueName]) -> String {
     let near = nearest(name.as_str(), known.iter().map(QueueName::as_str));
     let hint = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     let mut names: Vec<&str> = known.iter().take(SHOWN).map(QueueName::as_str).collect();
     if known.len() > SHOWN {
         names.push("…");
     }
-    Usage(format!(
-        "queue: no queue `{name}` is configured here or known to Redis, which knows {}{hint}",
-        names.join(", ")
-    ))
+    format!("queue: no queue `{name}` is configured here or known to Redis, which knows {}{hint}", names.join(", "))
 }
 
 #[cfg(test)]
@@ -126,9 +121,9 @@ mod tests {
     #[test]
     fn an_unknown_queue_names_the_known_ones_and_the_nearest() {
         let name = |text: &str| QueueName::parse(text).unwrap();
-        let told = unknown(&name("emials"), &[name("default"), name("emails")]).0;
+        let told = unknown(&name("emials"), &[name("default"), name("emails")]);
         assert!(told.contains("`emials`") && told.contains("default, emails") && told.contains("did you mean emails?"));
         let many: Vec<_> = (0..50).map(|n| name(&format!("q{n}"))).collect();
-        assert!(unknown(&name("other"), &many).0.ends_with("q19, …"));
+        assert!(unknown(&name("other"), &many).ends_with("q19, …"));
     }
 }

@@ -97,6 +97,7 @@ pub(crate) fn arguments(written: &str, max: usize) -> Result<Box<RawValue>, Usag
     serde_json::from_str(text.trim()).map_err(|fault| {
         let remedy = match text.trim() {
             "" => "it is empty; leave --args out for no arguments, or write {}",
+            _ if !place.is_empty() => "send one JSON value",
             _ => "quote it for the shell, as in --args '{\"ms\": 5}', or put it in a file: --args @FILE",
         };
         let place = if place.is_empty() { place } else { format!("{place} is ") };

@@ -13,7 +13,13 @@ pub(crate) fn plain(text: &str) -> String {
 
 /// The same over several lines, for texts of our own that quote others.
 pub(crate) fn lines(text: &str) -> String {
-    text.chars().map(|c| if c != '\n' && is_tricky(c) { '·' } else { c }).collect()
+    let harmless = |c| match c {
+        '\n' => '\n',
+        '\t' => ' ',
+        c if is_tricky(c) => '·',
+        c => c,
+    };
+    text.chars().map(harmless).collect()
 }
 
 /// Control characters, and those that turn the direction of writing or break the line unseen.
@@ -99,7 +105,7 @@ mod tests {
     #[test]
     fn nothing_from_outside_plays_with_the_terminal() {
         assert_eq!(plain("a\x1b[31mb\r\nc\u{9b}\u{202e}d\0"), "a·[31mb··c··d·");
-        assert_eq!(lines("one\ntwo\x07"), "one\ntwo·");
+        assert_eq!(lines("one\n\ttwo\x07"), "one\n two·");
         assert_eq!(plain("größer ✓"), "größer ✓");
     }
 

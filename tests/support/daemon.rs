@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
 };
@@ -15,7 +16,7 @@ use super::{PATIENCE, Redis, postgres::TestPostgres};
 /// One installation: a Redis, a store, a key, and settings for all who work there.
 pub(crate) struct House {
     pub(crate) redis: Redis,
-    pub(crate) postgres: Option<TestPostgres>,
+    pub(crate) postgres: Option<Arc<TestPostgres>>,
     folder: TempDir,
     settings: Vec<(String, String)>,
 }
@@ -28,13 +29,22 @@ impl House {
         Self::new(folder, database, None)
     }
 
+    /// With records in a `PostgreSQL` that other tests use too.
     pub(crate) fn postgres() -> Self {
-        let postgres = TestPostgres::start(&["fsync=off"]);
+        Self::in_postgres(TestPostgres::shared())
+    }
+
+    /// With one of its own, to stop and to start.
+    pub(crate) fn own_postgres() -> Self {
+        Self::in_postgres(Arc::new(TestPostgres::start(&["fsync=off"])))
+    }
+
+    fn in_postgres(postgres: Arc<TestPostgres>) -> Self {
         let database = postgres.database();
         Self::new(tempfile::tempdir().expect("a temporary folder"), database, Some(postgres))
     }
 
-    fn new(folder: TempDir, database: String, postgres: Option<TestPostgres>) -> Self {
+    fn new(folder: TempDir, database: String, postgres: Option<Arc<TestPostgres>>) -> Self {
         let redis = Redis::start();
         let key = folder.path().join("key");
         std::fs::write(&key, "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").expect("write the key");
@@ -60,10 +70,26 @@ impl House {
         self
     }
 
+    /// A file of this house, by its name.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Write a file; its path.
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.path(name), text).expect("write a file");
+        self.path(name).display().to_string()
+    }
+
+    /// Start a command that goes on by itself.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Daemon {
+        Daemon::spawn(self.command(arguments))
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_liaison"));
         command.args(arguments).current_dir(self.folder.path()).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("PATH", path());
         command.envs(self.settings.iter().cloned()).stdin(Stdio::null());
         command
     }
@@ -87,7 +113,7 @@ impl House {
     }
 
     pub(crate) fn worker_with(&self, arguments: &[&str]) -> Daemon {
-        let daemon = Daemon::spawn(self.command(&[&["worker"], arguments].concat()));
+        let daemon = self.spawn(&[&["worker"], arguments].concat());
         daemon.says("ready:");
         daemon
     }
@@ -109,6 +135,11 @@ impl House {
         let output = self.cli(&["runs", "show", id, "--json"]);
         serde_json::from_slice::<Vec<Value>>(&output.stdout).expect("a list")
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one thing of our own surroundings that a daemon in a test gets")]
+fn path() -> std::ffi::OsString {
+    std::env::var_os("PATH").unwrap_or_default()
 }
 
 /// A daemon and everything it said.

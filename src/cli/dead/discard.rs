@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) async fn run(app: &App, which: &Which, json: bool) -> Result<ExitCode> {
     let store = app.store().await?;
-    let Some(mut pages) = which.begin(&store, "Discard for good", json).await? else { return Ok(ExitCode::SUCCESS) };
+    let Some(mut pages) = which.begin(&store, "Discard for good:", json).await? else { return Ok(ExitCode::SUCCESS) };
     let (mut discarded, mut missing) = (0, 0);
     let mut progress = Progress::of("discarded");
     loop {

@@ -1,8 +1,12 @@
 //! `liaison enqueue --bulk`: one envelope a line, one answer a line, in order.
 //!
-//! A thread reads while Redis works; at most three batches are in memory. When the input pauses, what has come so far
-//! is sent, so a slow writer gets its answers as it goes. If Redis goes away, the answers that were printed stand, the
-//! batch under way is in doubt, and the rest was not sent: the last word says which lines are which.
+//! A thread reads while Redis works, and the next batch is judged while Redis has the one before: at most four batches
+//! are in memory. When the input pauses, what has come so far is sent, so a slow writer gets its answers as it goes. If
+//! Redis goes away, the answers that were printed stand, what was under way is in doubt, and the rest was not sent: the
+//! last word says which lines are which.
+
+mod flight;
+mod lines;
 
 use std::{
     io::{BufWriter, IsTerminal as _, Write, stdout},
@@ -12,20 +16,20 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use liaison_queue::{
-    Producer, QueueError, Receipt,
+    Receipt,
     envelope::{Envelope, Limits},
 };
+use tokio::sync::mpsc;
 
 use super::{
     super::{
         answer::{Progress, note},
         block_on, words,
     },
-    Answer,
+    told::Answer,
 };
 use crate::app::App;
-
-mod lines;
+use flight::Flight;
 use lines::{Batch, Line};
 
 /// What was said so far.
@@ -41,7 +45,7 @@ struct Tally {
 pub(super) fn run(app: &App, path: &Path, json: bool) -> Result<ExitCode> {
     let input = lines::open(path)?;
     let limits = app.limits();
-    let (sender, batches) = tokio::sync::mpsc::channel(1);
+    let (sender, batches) = mpsc::channel(1);
     // Not joined when Redis fails: the thread may wait for a line that never comes, and ends with the process.
     let reader = std::thread::Builder::new()
         .name("reader".into())
@@ -59,30 +63,29 @@ pub(super) fn run(app: &App, path: &Path, json: bool) -> Result<ExitCode> {
     Ok(if rejected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn send(
-    app: &App,
-    path: &Path,
-    mut batches: tokio::sync::mpsc::Receiver<Batch>,
-    json: bool,
-    tally: &mut Tally,
-) -> Result<()> {
-    let producer = app.producer();
+async fn send(app: &App, path: &Path, mut batches: mpsc::Receiver<Batch>, json: bool, tally: &mut Tally) -> Result<()> {
+    let limits = app.limits();
+    let mut flight = Flight::new(app.producer(), limits);
     let mut out = BufWriter::with_capacity(1 << 16, stdout().lock());
     // Where the answers themselves are watched, they are the progress.
     let mut progress = (!stdout().is_terminal()).then(|| Progress::of("lines"));
-    while let Some(batch) = batches.recv().await {
-        let receipts = enqueue(&producer, &batch, app.limits()).await;
-        let receipts = match receipts {
-            Ok(receipts) => receipts,
-            Err(fault) => {
-                progress.iter_mut().for_each(Progress::clear);
-                let told = in_doubt(&batch, tally.line, path, app.limits());
-                return Err(anyhow::Error::new(fault).context(told));
-            }
-        };
-        let answered = tally.line;
-        let last = batch.lines.last().map_or(answered, |line| line.number);
+    let mut next = None;
+    loop {
+        if next.is_none() {
+            next = if flight.is_empty() { batches.recv().await } else { batches.try_recv().ok() };
+        }
+        if let Some(batch) = next.take_if(|batch| flight.has_room_for(batch)) {
+            flight.start(batch);
+            continue;
+        }
+        let Some((batch, receipts)) = flight.land().await? else { break };
+        let sent: Vec<&Batch> = std::iter::once(&*batch).chain(flight.flying()).collect();
+        let receipts = receipts.map_err(|fault| {
+            progress.iter_mut().for_each(Progress::clear);
+            anyhow::Error::new(fault).context(in_doubt(&sent, tally.line, path, limits))
+        })?;
         if print(&mut out, &batch.lines, receipts, json, tally).and_then(|()| out.flush()).is_err() {
+            let last = sent.last().map_or(0, |batch| batch.last());
             bail!("nobody reads the answers any more: lines up to {last} were sent; the rest was not");
         }
         if let Some(progress) = &mut progress {
@@ -91,23 +94,6 @@ async fn send(
     }
     progress.iter_mut().for_each(Progress::clear);
     Ok(())
-}
-
-/// A receipt for each line, also for those that were too long to be kept.
-async fn enqueue(producer: &Producer, batch: &Batch, limits: Limits) -> Result<Vec<Receipt>, QueueError> {
-    let envelopes: Vec<&[u8]> = batch.envelopes().collect();
-    let mut sent = producer.enqueue(&envelopes).await?.into_iter();
-    let receipt = |line: &Line| match line.too_long {
-        None => sent.next().unwrap_or_else(|| Receipt::Rejected { reason: "Redis gave no answer for it".to_owned() }),
-        Some(bytes) => Receipt::Rejected {
-            reason: format!(
-                "the envelope has {bytes} bytes, {} more than the {} allowed; send a reference to the data instead",
-                bytes - limits.max_envelope() as u64,
-                limits.max_envelope()
-            ),
-        },
-    };
-    Ok(batch.lines.iter().map(receipt).collect())
 }
 
 fn print(
@@ -141,12 +127,13 @@ fn print(
 }
 
 /// Where the answers stop, and how to go on without doubling or losing a job.
-fn in_doubt(batch: &Batch, answered: u64, path: &Path, limits: Limits) -> String {
-    let nameless = batch
-        .envelopes()
+fn in_doubt(batches: &[&Batch], answered: u64, path: &Path, limits: Limits) -> String {
+    let nameless = batches
+        .iter()
+        .flat_map(|batch| batch.envelopes())
         .filter(|envelope| Envelope::judge(envelope, limits).is_ok_and(|judged| judged.id.is_none()))
         .count();
-    let (first, last) = (answered + 1, batch.lines.last().map_or(answered, |line| line.number));
+    let (first, last) = (answered + 1, batches.last().map_or(answered, |batch| batch.last()));
     let stands = match answered {
         0 => "no line was answered".to_owned(),
         _ => format!("lines 1 to {answered} are answered"),
@@ -170,14 +157,14 @@ mod tests {
     use super::*;
 
     fn batch(text: &str) -> Batch {
-        let (sender, mut batches) = tokio::sync::mpsc::channel(1);
+        let (sender, mut batches) = mpsc::channel(1);
         lines::read(Box::new(std::io::Cursor::new(text.as_bytes().to_vec())), 1000, &sender).unwrap();
         batches.try_recv().unwrap()
     }
 
     #[test]
     fn the_last_word_says_which_lines_may_be_doubled() {
-        let told = |text| in_doubt(&batch(text), 0, Path::new("jobs.jsonl"), Limits::default());
+        let told = |text| in_doubt(&[&batch(text)], 0, Path::new("jobs.jsonl"), Limits::default());
         let safe = told("{\"job\":\"a\",\"id\":\"1\"}\n\n{\"job\":\"a\",\"id\":\"2\"}\n");
         assert!(safe.starts_with("no line was answered, lines 1 to 3 were sent"), "{safe}");
         assert!(

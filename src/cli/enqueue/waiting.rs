@@ -13,7 +13,7 @@ use liaison_store::{Run, RunOutcome, Store};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Answer, Status};
+use super::told::{Answer, Status};
 use crate::{
     app::App,
     cli::{whereabouts, words},

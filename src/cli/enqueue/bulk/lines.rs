@@ -41,6 +41,16 @@ impl Batch {
         self.lines.iter().filter(|line| line.too_long.is_none()).map(|line| &self.bytes[line.span.clone()])
     }
 
+    /// The number of the last line.
+    pub(super) fn last(&self) -> u64 {
+        self.lines.last().map_or(0, |line| line.number)
+    }
+
+    /// Whether all of it surely goes to Redis in one call: it is small enough, and no line names a queue.
+    pub(super) fn is_one_call(&self) -> bool {
+        self.bytes.len() <= MAX_BYTES && std::str::from_utf8(&self.bytes).is_ok_and(|text| !text.contains("\"queue\""))
+    }
+
     fn is_full(&self) -> bool {
         self.lines.len() >= MAX_LINES || self.bytes.len() >= MAX_BYTES
     }

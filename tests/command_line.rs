@@ -143,6 +143,19 @@ fn a_store_that_is_not_ready_says_what_to_do() {
 }
 
 #[test]
+fn a_schema_of_a_later_release_is_left_alone() {
+    let house = House::sqlite();
+    let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); \
+                  db.execute(\"INSERT INTO __diesel_schema_migrations (version) VALUES ('29990101000000')\"); db.commit()";
+    let file = house.path("liaison.db").display().to_string();
+    let python = std::process::Command::new("python3").args(["-c", script, &file]).output().expect("run python3");
+    assert!(python.status.success(), "{}", said(&python));
+    for command in ["worker", "migrate"] {
+        refused(&house, &[command], 1, &["29990101000000"]);
+    }
+}
+
+#[test]
 fn bulk_answers_line_by_line_in_order() {
     let house = House::sqlite();
     let lines =

@@ -10,7 +10,8 @@ use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use crate::{
-    claimed::{Claim, Claimed, Tries},
+    claim::Claim,
+    claimed::{Claimed, Tries},
     clock::Millis,
     error::{QueueError, chain},
     leases::Leases,

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::claimed::{Claim, Claimed};
+use crate::{claim::Claim, claimed::Claimed};
 
 #[derive(Debug, Default)]
 pub(crate) struct Leases(Mutex<HashMap<String, Arc<Claim>>>);

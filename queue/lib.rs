@@ -15,6 +15,8 @@ pub mod bench;
 mod buffer;
 mod cards;
 #[cfg(feature = "worker")]
+mod claim;
+#[cfg(feature = "worker")]
 mod claimed;
 #[cfg(feature = "worker")]
 mod claimer;
@@ -56,7 +58,8 @@ pub use server::{Durability, Fitness, check, tie_to_store};
 pub use self::{
     acknowledger::{Memory, Settlement},
     backend::Ended,
-    claimed::{Claimed, Hold, Past, Tries},
+    claim::Hold,
+    claimed::{Claimed, Past, Tries},
     claimer::Screen,
     flow::{Flow, Shares, Stage},
     stop::{Phase, Stop, Stopping},

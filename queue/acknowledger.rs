@@ -59,7 +59,7 @@ impl Settlement {
 
     /// Send it on its way; it is settled in the order of sending.
     pub fn send(self) {
-        let Acknowledger(way) = self.job.claim.acknowledger().clone();
+        let Acknowledger(way) = self.job.acknowledger().clone();
         // The settling task lives as long as any job does, so this cannot fail but in a process that is torn down.
         let _ = way.send(self);
     }
@@ -99,7 +99,17 @@ struct Settler {
 impl Settler {
     async fn run(self, mut receiver: mpsc::UnboundedReceiver<Settlement>) {
         let mut batch = Vec::with_capacity(MAX_ITEMS);
-        while receiver.recv_many(&mut batch, MAX_ITEMS).await > 0 {
+        let mut stopping = self.stopping.clone();
+        loop {
+            let count = tokio::select! {
+                biased;
+                count = receiver.recv_many(&mut batch, MAX_ITEMS) => count,
+                // Jobs that nobody will ever settle hold senders too: they must not keep us.
+                () = stopping.reached(Phase::Abandon) => 0,
+            };
+            if count == 0 {
+                return;
+            }
             let (mut leaving, mut parking) = (Vec::new(), Vec::new());
             for Settlement { job, how } in batch.drain(..) {
                 match how {

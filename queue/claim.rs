@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{acknowledger::Acknowledger, claimed::Claimed, names::QueueName};
+use crate::{claimed::Claimed, names::QueueName};
 
 /// Whether a job may be recorded by this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,12 +32,11 @@ pub(crate) struct Claim {
     ending: AtomicBool,
     open: AtomicUsize,
     jobs: OnceLock<Vec<Weak<Claimed>>>,
-    acknowledger: Acknowledger,
 }
 
 impl Claim {
     /// A claim whose call is about to be sent: the lease runs from before that, so we never believe in it too long.
-    pub(crate) fn new(token: String, queue: QueueName, lease: Duration, acknowledger: Acknowledger) -> Self {
+    pub(crate) fn new(token: String, queue: QueueName, lease: Duration) -> Self {
         let claim = Self {
             token,
             queue,
@@ -47,7 +46,6 @@ impl Claim {
             ending: AtomicBool::new(false),
             open: AtomicUsize::new(0),
             jobs: OnceLock::new(),
-            acknowledger,
         };
         claim.extended(claim.born, lease);
         claim
@@ -56,10 +54,6 @@ impl Claim {
     pub(crate) fn extended(&self, asked: Instant, lease: Duration) {
         let valid = asked.duration_since(self.born) + lease;
         self.valid_ms.store(u64::try_from(valid.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
-    }
-
-    pub(crate) fn acknowledger(&self) -> &Acknowledger {
-        &self.acknowledger
     }
 
     pub(crate) fn lose(&self) {

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use crate::{
+    acknowledger::Acknowledger,
     claim::{Claim, Hold},
     clock::Millis,
     flow::{Flow, Stage},
@@ -62,6 +63,8 @@ pub struct Claimed {
     stored: Vec<u8>,
     envelope_at: usize,
     pub(crate) claim: Arc<Claim>,
+    /// Here and not in the claim: the leases hold claims, and must not keep the settling task waiting for a sender.
+    acknowledger: Acknowledger,
     flow: Arc<Flow>,
     stage: AtomicU8,
 }
@@ -78,17 +81,22 @@ impl Header {
     const LEN: usize = 15;
 
     fn parse(stored: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(stored.get(..Self::LEN)?).ok()?;
-        Some(Self {
-            enqueued_at: Millis(text[..13].parse().ok()?),
-            band: Priority::from_digit(text.as_bytes()[13])?,
-            given: text.as_bytes()[14] == b'+',
-        })
+        let head = stored.get(..Self::LEN)?;
+        // Bytes, not characters: what stands there may be anything.
+        let time =
+            head[..13].iter().try_fold(0i64, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))?;
+        Some(Self { enqueued_at: Millis(time), band: Priority::from_digit(head[13])?, given: head[14] == b'+' })
     }
 }
 
 impl Claimed {
-    pub(crate) fn new(item: ClaimedItem, claim: &Arc<Claim>, flow: &Arc<Flow>, now: Millis) -> Self {
+    pub(crate) fn new(
+        item: ClaimedItem,
+        claim: &Arc<Claim>,
+        flow: &Arc<Flow>,
+        acknowledger: &Acknowledger,
+        now: Millis,
+    ) -> Self {
         // What another release may have stored otherwise is taken for an envelope without a header; if it is none, it
         // is buried as malformed instead of being stuck here.
         let header = Header::parse(&item.stored);
@@ -108,6 +116,7 @@ impl Claimed {
             envelope_at: if header.is_some() { Header::LEN } else { 0 },
             stored: item.stored,
             claim: Arc::clone(claim),
+            acknowledger: acknowledger.clone(),
             flow: Arc::clone(flow),
             stage: AtomicU8::new(Stage::Buffered as u8),
         }
@@ -170,6 +179,10 @@ impl Claimed {
     #[must_use]
     pub fn running_since(&self) -> Option<Millis> {
         self.started_at().filter(|_| self.stage.load(Ordering::Acquire) == Stage::Running as u8)
+    }
+
+    pub(crate) fn acknowledger(&self) -> &Acknowledger {
+        &self.acknowledger
     }
 
     pub(crate) fn advance(&self, to: Stage) {

@@ -20,7 +20,7 @@ use crate::{
     claim::Claim,
     claimed::Claimed,
     clock::Millis,
-    error::QueueError,
+    error::{QueueError, chain},
     flow::{Flow, Stage},
     leases::Leases,
     scripts::{
@@ -121,12 +121,8 @@ impl Claimer {
         }
         let busy = progress.look && self.admit().await? == Round::Busy;
         progress.claims += 1;
-        let claim = Claim::new(
-            format!("{}/{}", self.worker, progress.claims),
-            self.scripts.queue.clone(),
-            self.terms.lease,
-            self.acknowledger.clone(),
-        );
+        let claim =
+            Claim::new(format!("{}/{}", self.worker, progress.claims), self.scripts.queue.clone(), self.terms.lease);
         let reply = match self.scripts.claim(&claim.token, ClaimTerms { most: want, ..self.terms }).await {
             Ok(reply) => reply,
             Err(error) => {
@@ -163,15 +159,29 @@ impl Claimer {
         match round {
             Round::Busy => {}
             // An empty inbox is the time to send on what a process that died had not.
-            Round::Empty => self.admitter.forward().await?,
+            Round::Empty => self.send_on().await?,
             Round::Admitted { jobs, duplicates, forwarded } => {
                 debug!(queue = %self.scripts.queue, jobs, duplicates, "admitted {jobs} jobs");
                 if forwarded {
-                    self.admitter.forward().await?;
+                    self.send_on().await?;
                 }
             }
         }
         Ok(round)
+    }
+
+    /// Lines for other queues are kept until they can be sent on; they must not keep this queue from its own work.
+    async fn send_on(&self) -> Result<(), QueueError> {
+        match self.admitter.forward().await {
+            Err(fault) if matches!(fault, QueueError::Full { .. }) || !fault.is_outage() => {
+                warn!(
+                    queue = %self.scripts.queue, error = chain(&fault),
+                    "queue {}: lines for other queues cannot be sent on yet; they are kept", self.scripts.queue
+                );
+                Ok(())
+            }
+            sent => sent,
+        }
     }
 
     /// Put what was claimed on its way; what may have a past is asked about first.
@@ -180,8 +190,11 @@ impl Claimer {
             return;
         }
         let (claim, now) = (Arc::new(claim), reply.now);
-        let jobs: Vec<_> =
-            reply.items.into_iter().map(|item| Arc::new(Claimed::new(item, &claim, &self.flow, now))).collect();
+        let jobs: Vec<_> = reply
+            .items
+            .into_iter()
+            .map(|item| Arc::new(Claimed::new(item, &claim, &self.flow, &self.acknowledger, now)))
+            .collect();
         claim.holds(&jobs);
         self.leases.add(&claim);
         let (old, fresh): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.may_have_a_past());
@@ -217,7 +230,7 @@ impl Claimer {
         if progress.away_since.is_none() {
             progress.away_since = Some(Instant::now());
             warn!(
-                queue = %self.scripts.queue, error = crate::error::chain(error),
+                queue = %self.scripts.queue, error = chain(error),
                 "queue {}: claiming stopped, Redis does not answer; {} held jobs are kept", self.scripts.queue,
                 self.flow.count(Stage::Running) + self.flow.count(Stage::Buffered),
             );

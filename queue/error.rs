@@ -61,6 +61,8 @@ impl QueueError {
             Self::Unreachable { .. } | Self::Full { .. } => true,
             Self::Call { source, .. } => {
                 source.is_io_error()
+                    // Redis 6.2 wraps what a script ran into in an error of its own.
+                    || source.to_string().contains("READONLY")
                     || source.is_timeout()
                     || source.is_connection_dropped()
                     || matches!(

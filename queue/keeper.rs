@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -44,16 +45,27 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Start the thread. It ends when `stopping` reaches its last phase, or when `done` is dropped.
+    /// Start the thread. It ends when the sender of `done` is dropped; if it ends otherwise, `alive` is.
     pub(crate) fn start(
         self,
-        done: tokio::sync::oneshot::Receiver<()>,
+        done: oneshot::Receiver<()>,
+        alive: oneshot::Sender<()>,
     ) -> std::io::Result<std::thread::JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("keeper".into()).spawn(move || runtime.block_on(self.run(done)))
+        std::thread::Builder::new().name("keeper".into()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = self.run() => {}
+                    _ = done => {}
+                }
+                // Best effort: the cards would be struck off by themselves later.
+                let _ = tokio::time::timeout(BEAT, self.sign_off()).await;
+            });
+            drop(alive);
+        })
     }
 
-    async fn run(self, mut done: tokio::sync::oneshot::Receiver<()>) {
+    async fn run(&self) {
         // A quarter of the lease: see the calm in `reap.lua` for why not a third.
         let period = BEAT.min(self.lease / 4);
         let mut away = vec![false; self.queues.len()];
@@ -76,18 +88,14 @@ impl Keeper {
                     Err(fault) => error!(%queue, error = chain(&fault), "queue {queue}: leases cannot be extended"),
                 }
             }
-            tokio::select! {
-                () = tokio::time::sleep(period) => {}
-                _ = &mut done => break,
-            }
+            tokio::time::sleep(period).await;
         }
+    }
+
+    async fn sign_off(&self) {
         for kept in &self.queues {
-            // Best effort: the card would be struck off by itself later.
-            let _ = kept
-                .scripts
-                .link
-                .call("sign off", redis::cmd("HDEL").arg(&kept.scripts.keys.workers).arg(&self.worker))
-                .await;
+            let remove = redis::cmd("HDEL").arg(&kept.scripts.keys.workers).arg(&self.worker).clone();
+            let _ = kept.scripts.link.call("sign off", &remove).await;
         }
     }
 

@@ -69,12 +69,17 @@ impl Link {
         &self.0.server
     }
 
-    /// A second link to the same server that shares nothing with this one: for threads with a runtime of their own.
+    /// A second link to the same server that shares nothing with this one, for threads with a runtime of their own; it
+    /// waits for nothing longer than `patience`.
     #[must_use]
-    pub fn separate(&self) -> Self {
+    pub fn separate(&self, patience: Duration) -> Self {
+        let LinkOptions { connect_timeout, response_timeout } = self.0.options;
         Self(Arc::new(Shared {
             client: self.0.client.clone(),
-            options: self.0.options,
+            options: LinkOptions {
+                connect_timeout: connect_timeout.min(patience),
+                response_timeout: response_timeout.min(patience),
+            },
             server: self.0.server.clone(),
             current: Mutex::default(),
         }))
@@ -146,7 +151,7 @@ impl Link {
         // An error answer leaves the connection good; anything else may have left it half-read.
         // A server that became a replica answers well and is the wrong one.
         let answered = matches!(source.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension);
-        if !answered || source.code() == Some("READONLY") {
+        if !answered || source.to_string().contains("READONLY") {
             let mut current = self.0.current.lock().await;
             if current.generation == generation {
                 current.connection = None;
@@ -157,8 +162,7 @@ impl Link {
 
     /// An answer nobody expected, shortened for the log.
     pub(crate) fn odd(&self, step: &'static str, answer: &redis::Value) -> QueueError {
-        let mut answer = format!("{answer:?}");
-        answer.truncate(200);
+        let answer = format!("{answer:?}").chars().take(200).collect();
         QueueError::Answer { server: self.0.server.clone(), step, answer }
     }
 }

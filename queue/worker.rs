@@ -53,6 +53,7 @@ pub struct Worker {
     settlers: JoinSet<()>,
     keeper: std::thread::JoinHandle<()>,
     keep: tokio::sync::oneshot::Sender<()>,
+    keeper_gone: tokio::sync::oneshot::Receiver<()>,
 }
 
 impl Worker {
@@ -75,38 +76,36 @@ impl Worker {
         let id = worker_id(&options.host);
         let handler: backend::Handler<R> = Arc::new(move |job| Box::pin(handler(job)));
         let finish: backend::Finish<R> = Arc::new(finish);
+        announce(link, &options.queues).await?;
+        // From here on nothing waits and nothing fails but the keeper's thread, which comes before the first claim: no
+        // start stops half-way with jobs in its hands.
         let (mut pumps, mut settlers) = (JoinSet::new(), JoinSet::new());
-        let (mut kept, mut flows) = (Vec::new(), Vec::new());
-        let aside = link.separate();
+        let (mut kept, mut flows, mut claimers) = (Vec::new(), Vec::new(), Vec::new());
+        // A call of the keeper that hangs must leave time for another one before a lease ends.
+        let aside = link.separate(options.lease / 4);
         for served in &options.queues {
-            let add = redis::cmd("SADD").arg(keys::QUEUES).arg(served.name.as_str()).clone();
-            match link.call("announce", &add).await {
-                // A full Redis takes no name; the queue is served all the same, and emptying it makes room.
-                Ok(_) | Err(QueueError::Full { .. }) => {}
-                Err(fault) => return Err(fault.into()),
-            }
             let scripts = Scripts::new(link.clone(), served.name.clone(), Clock::Redis);
             let flow = Flow::new(shares, served.concurrency, served.weight);
             let (leases, buffer) = (Arc::<Leases>::default(), Arc::<Buffer>::default());
             let (acknowledger, settler) =
                 Acknowledger::new(scripts.clone(), Arc::clone(&leases), options.memory, stop.watch());
-            settlers.spawn(settler);
-            let claimer = Claimer {
-                scripts: scripts.clone(),
-                admitter: Admitter::new(scripts.clone(), options.limits, id.clone()),
-                worker: id.clone(),
-                terms: ClaimTerms { lease: options.lease, most: MAX_ITEMS, low_share: options.low_share },
-                flow: Arc::clone(&flow),
-                leases: Arc::clone(&leases),
-                buffer: Arc::clone(&buffer),
-                screen: Arc::clone(&screen),
-                acknowledger,
-                stopping: stop.watch(),
-            };
-            pumps.spawn(claimer.run());
-            let name = format!("{id}/{}", served.name);
-            let (handler, finish) = (Arc::clone(&handler), Arc::clone(&finish));
-            pumps.spawn(backend::run(name, buffer, flow.concurrency(), handler, finish, stop.watch()));
+            claimers.push((
+                Arc::clone(&buffer),
+                Arc::clone(&flow),
+                settler,
+                Claimer {
+                    scripts: scripts.clone(),
+                    admitter: Admitter::new(scripts.clone(), options.limits, id.clone()),
+                    worker: id.clone(),
+                    terms: ClaimTerms { lease: options.lease, most: MAX_ITEMS, low_share: options.low_share },
+                    flow: Arc::clone(&flow),
+                    leases: Arc::clone(&leases),
+                    buffer: Arc::clone(&buffer),
+                    screen: Arc::clone(&screen),
+                    acknowledger,
+                    stopping: stop.watch(),
+                },
+            ));
             kept.push(Kept {
                 scripts: Scripts::new(aside.clone(), served.name.clone(), Clock::Redis),
                 flow: Arc::clone(&flow),
@@ -115,6 +114,7 @@ impl Worker {
             flows.push((served.name.clone(), flow));
         }
         let (keep, done) = tokio::sync::oneshot::channel();
+        let (alive, keeper_gone) = tokio::sync::oneshot::channel();
         let keeper = Keeper {
             queues: kept,
             worker: id.clone(),
@@ -124,8 +124,26 @@ impl Worker {
             started_at: Clock::wall(),
             stopping: stop.watch(),
         }
-        .start(done)?;
-        Ok(Self { id, flows, pumps, settlers, keeper, keep })
+        .start(done, alive)?;
+        for (buffer, flow, settler, claimer) in claimers {
+            let name = format!("{id}/{}", claimer.scripts.queue);
+            let (handler, finish) = (Arc::clone(&handler), Arc::clone(&finish));
+            settlers.spawn(settler);
+            pumps.spawn(backend::run(name, buffer, flow.concurrency(), handler, finish, stop.watch()));
+            pumps.spawn(claimer.run());
+        }
+        Ok(Self { id, flows, pumps, settlers, keeper, keep, keeper_gone })
+    }
+
+    /// Until a part of the worker ends that must not end before a [`Stop`]: a bug, after which the process had better
+    /// be started anew than live on deaf.
+    pub async fn broken(&mut self) {
+        let part = tokio::select! {
+            Some(_) = self.pumps.join_next() => "a claimer or a worker",
+            Some(_) = self.settlers.join_next() => "an acknowledger",
+            _ = &mut self.keeper_gone => "the keeper",
+        };
+        tracing::error!(part, "{part} ended without being told to, which is a bug");
     }
 
     /// Until the claimers and the handlers have ended, which a [`Stop`] makes them do.
@@ -146,6 +164,18 @@ impl Worker {
         // The keeper says good-bye to Redis; it is a thread, so it is waited for off the runtime.
         let _ = tokio::task::spawn_blocking(move || self.keeper.join()).await;
     }
+}
+
+/// Let operators see the queues before anything is claimed from them.
+async fn announce(link: &Link, queues: &[Served]) -> Result<(), QueueError> {
+    for served in queues {
+        match link.call("announce", redis::cmd("SADD").arg(keys::QUEUES).arg(served.name.as_str())).await {
+            // A full Redis takes no name; the queue is served all the same, and emptying it makes room.
+            Ok(_) | Err(QueueError::Full { .. }) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
 }
 
 /// Why a worker did not start.

@@ -9,7 +9,7 @@ use liaison_queue::{
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
 use tokio::{sync::mpsc, task::JoinSet};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::{config::Config, historian::Historian, patience::Patience, recorder::Recorder, runner::Runner};
 
@@ -164,6 +164,16 @@ impl App {
 }
 
 impl Daemon {
+    /// Until a part ends that must not: a bug. What it held lapses, and somebody else takes over.
+    pub(crate) async fn broken(&mut self) {
+        tokio::select! {
+            () = self.worker.broken() => {}
+            Some(_) = self.recorder.join_next() => {
+                error!("the recorder ended without being told to, which is a bug");
+            }
+        }
+    }
+
     /// Until all that ended is recorded and settled, or it takes too long; the worker is gone then.
     pub(crate) async fn end(mut self, patience: Duration) {
         self.worker.drained().await;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use liaison_queue::{Link, LinkOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{net::UnixStream, process::Child};
 
@@ -97,6 +98,14 @@ impl PrivateRedis {
             }
             if begin.elapsed() > START {
                 bail!("redis-server does not answer after {START:?}; see {}", dir.join("redis.log").display());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        // It takes connections before it has read its file.
+        let link = Link::new(&redis.url(), LinkOptions::default())?;
+        while let Err(fault) = liaison_queue::now(&link).await {
+            if begin.elapsed() > START {
+                return Err(fault).context("wait for redis-server to read its data");
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

@@ -49,6 +49,11 @@ pub(crate) struct Records {
 
 impl Records {
     pub(crate) fn take(&self, job: Arc<Claimed>, ended: Ended<Ran>) {
+        if matches!(ended, Ended::Interrupted) {
+            // Nothing to record, so it need not wait for a store that may be away.
+            info!(job.id = %job.id, "handing {} back: it did not finish within the grace period", job.id);
+            return Settlement::hand_back(job).send();
+        }
         // Unbounded, but claiming stops long before it grows: see the flow. The recorder outlives all handles.
         let _ = self.way.send(Finished { job, ended, at: self.shares.now() });
     }
@@ -71,6 +76,16 @@ enum Step {
     Record(Box<Exit>, Arc<Claimed>, After),
     /// Nothing to record.
     Settle(Settlement),
+}
+
+/// A job whose row is on its way.
+struct End {
+    job: Arc<Claimed>,
+    after: After,
+    /// For the host that waits.
+    told: Option<String>,
+    /// For the observer.
+    seen: Option<Run>,
 }
 
 /// How a job is settled once its row stands.
@@ -127,68 +142,67 @@ impl Recorder {
     }
 
     async fn commit(&self, steps: Vec<Step>) {
-        let (mut exits, mut jobs) = (Vec::new(), Vec::new());
+        let (mut exits, mut ends) = (Vec::new(), Vec::new());
         for step in steps {
             match step {
                 Step::Settle(settlement) => settlement.send(),
                 Step::Record(exit, job, after) => {
+                    let told = matches!(after, After::Leave { reply: true, .. }).then(|| reply(&exit.run));
+                    let seen = self.observer.is_some().then(|| exit.run.clone());
                     exits.push(*exit);
-                    jobs.push((job, after));
+                    ends.push(End { job, after, told, seen });
                 }
             }
         }
         if exits.is_empty() {
             return;
         }
-        let wants_reply = jobs.iter().any(|(_, after)| matches!(after, After::Leave { reply: true, .. }));
-        let replies: Vec<String> =
-            if wants_reply { exits.iter().map(|exit| reply(&exit.run)).collect() } else { Vec::new() };
-        let seen: Vec<Run> =
-            if self.observer.is_some() { exits.iter().map(|exit| exit.run.clone()).collect() } else { Vec::new() };
-        let recorded = self.record(exits).await;
-        if let Some(observer) = &self.observer {
-            // An observer that went away has seen enough.
-            for run in seen {
+        let recorded = self.record(exits, &mut ends).await;
+        for (End { job, after, told, seen }, recorded) in ends.into_iter().zip(recorded) {
+            if let (Some(observer), Some(run)) = (&self.observer, seen) {
+                // An observer that went away has seen enough.
                 let _ = observer.send(run);
             }
-        }
-        for (at, ((job, after), recorded)) in jobs.into_iter().zip(recorded).enumerate() {
             if let Recorded::Refused(reason) = recorded
-                && !self.record_without_texts(&job, after.outcome(), &reason).await
+                && !self.record_without_texts(&job, &after, &reason).await
             {
                 Settlement::snooze(job, self.shares.now().plus(REFUSED_AGAIN)).send();
                 continue;
             }
             match after {
-                After::Leave { reply, .. } => {
-                    Settlement::leave(job, reply.then(|| replies.get(at).cloned()).flatten()).send();
-                }
+                After::Leave { .. } => Settlement::leave(job, told).send(),
                 After::Retry(when) => Settlement::retry(job, when).send(),
             }
         }
     }
 
     /// A row that is refused by its own fault is tried once more without what came from outside.
-    async fn record_without_texts(&self, job: &Claimed, outcome: RunOutcome, why: &str) -> bool {
+    async fn record_without_texts(&self, job: &Arc<Claimed>, after: &After, why: &str) -> bool {
+        let outcome = after.outcome();
         error!(job.id = %job.id, reason = why, "the store refuses the row of {}; recording it without its texts", job.id);
         let brief = Brief { trace: None, ..Brief::of(job, self.diagnostics) };
         let reason = Some("the store refused the texts of this run; see the daemon's log".to_owned());
         let run = row(job, &brief, self.shares.now(), outcome, reason, None);
         let burial = (outcome == RunOutcome::Dead).then(|| burial(job));
-        let recorded = self.record(vec![Exit { run, burial }]).await;
+        let end = End { job: Arc::clone(job), after: After::Leave { reply: false, outcome }, told: None, seen: None };
+        let recorded = self.record(vec![Exit { run, burial }], &mut vec![end]).await;
         !matches!(recorded.first(), Some(Recorded::Refused(_)) | None)
     }
 
-    /// Write one group, however long it takes.
-    async fn record(&self, exits: Vec<Exit>) -> Vec<Recorded> {
+    /// Write one group, however long it takes. What lost its lease meanwhile is dropped from it.
+    async fn record(&self, exits: Vec<Exit>, ends: &mut Vec<End>) -> Vec<Recorded> {
         let Some(store) = &self.store else { return vec![Recorded::New; exits.len()] };
         let (mut rest, mut outage) = (exits, None);
         let recorded = loop {
             match store.record(rest).await {
                 Ok(recorded) => break recorded,
                 Err((fault, back)) => {
-                    rest = back;
                     self.patience.wait("record runs", &fault, &mut outage).await;
+                    // The outage may have outlasted a lease: then somebody else records that job.
+                    let held: Vec<bool> = ends.iter().map(|end| end.job.hold() != Hold::Lost).collect();
+                    let mut keep = held.iter();
+                    ends.retain(|_| keep.next().copied().unwrap_or(true));
+                    rest = back.into_iter().zip(held).filter_map(|(exit, held)| held.then_some(exit)).collect();
                 }
             }
         };
@@ -206,10 +220,7 @@ impl Recorder {
             return Step::Settle(Settlement::leave(job, wants.then_some(told)));
         }
         let (brief, outcome) = match ended {
-            Ended::Interrupted => {
-                info!(job.id = %job.id, "handing {} back: it did not finish within the grace period", job.id);
-                return Step::Settle(Settlement::hand_back(job));
-            }
+            Ended::Interrupted => return Step::Settle(Settlement::hand_back(job)),
             Ended::Panicked(text) => {
                 (Brief::of(&job, self.diagnostics), Err(Failure::retry(format!("panicked: {text}"))))
             }

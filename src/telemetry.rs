@@ -10,6 +10,8 @@ use crate::config::log::{Format, Log};
 pub(crate) fn start(log: &Log) {
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
+    // A log that cannot be written (a full disk, a closed pipe) must not take the daemon down.
+    let builder = builder.log_internal_errors(false);
     let json = match log.format {
         Format::Json => true,
         Format::Human => false,

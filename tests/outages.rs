@@ -70,8 +70,10 @@ fn redis_away_while_nothing_happens_is_noticed_and_survived() {
 fn a_full_redis_refuses_new_jobs_clearly_and_is_emptied_by_its_daemon() {
     let house = House::sqlite();
     house.json(&["queues", "list"]);
-    let lines: Vec<String> =
+    let mut lines: Vec<String> =
         (0..2000).map(|n| format!(r#"{{"id":"f{n}","job":"noop","args":{{"pad":"{}"}}}}"#, "x".repeat(500))).collect();
+    // One that cannot be sent on while there is no room must not keep the others from making some.
+    lines.insert(0, r#"{"id":"away","job":"noop","queue":"elsewhere"}"#.to_owned());
     house.redis.push("default", &lines);
     // The limit lies below what is there already.
     house.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "2mb"]);

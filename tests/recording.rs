@@ -116,6 +116,27 @@ fn the_same_id_runs_once_before_and_after_it_is_done() {
 }
 
 #[test]
+fn what_no_release_of_ours_stored_is_buried_and_stops_nobody() {
+    let house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s");
+    for (id, stored) in [("alien", "{\"job\":\"abcdé\",\"args\":{}}"), ("torn", "17")] {
+        house.redis.ask::<i64>(&["HSET", "liaison:{default}:jobs", id, stored]);
+        house.redis.ask::<i64>(&["RPUSH", "liaison:{default}:ready:normal", id]);
+    }
+    // Held by a worker that died long ago, too.
+    house.redis.ask::<i64>(&["HSET", "liaison:{default}:jobs", "orphan", "{\"job\":\"noop\"}"]);
+    house.redis.ask::<i64>(&["HSET", "liaison:{default}:held", "orphan", "gone/1"]);
+    house.redis.ask::<i64>(&["HSET", "liaison:{default}:claims", "gone/1", "1 orphan"]);
+    house.redis.ask::<i64>(&["ZADD", "liaison:{default}:leases", "1", "gone/1"]);
+    let worker = house.worker();
+    assert_eq!(house.json(&["enqueue", "echo", "--args", "1", "--wait", "30s"])["outcome"], "done");
+    until("all three have ended", || ["alien", "torn", "orphan"].iter().all(|id| !house.runs(id).is_empty()));
+    until("nothing is left", || house.redis.leftovers("default").is_empty());
+    assert_eq!(house.runs("orphan")[0]["outcome"], "done", "an envelope without our header is an envelope");
+    assert_eq!(house.runs("torn")[0]["outcome"], "dead");
+    worker.stop();
+}
+
+#[test]
 fn another_queues_line_is_moved_there() {
     let house = House::sqlite();
     let worker = house.worker();

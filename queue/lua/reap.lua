@@ -16,6 +16,10 @@ redis.call('HDEL', KEYS[2], '')
 local lease, limit = tonumber(ARGV[2]), tonumber(ARGV[3])
 local pulse = redis.call('HMGET', KEYS[12], 'at', 'calm')
 local calm = tonumber(pulse[2] or '0')
+-- A clock that was set back must not leave us waiting for the time it came from; no lease is longer than ten minutes.
+if calm > now + lease then calm = now + lease end
+local ahead = redis.call('ZRANGEBYSCORE', KEYS[1], now + 600001, '+inf', 'LIMIT', 0, 1000)
+for i = 1, #ahead do redis.call('ZADD', KEYS[1], now + lease, ahead[i]) end
 -- Living workers come by every quarter of a lease, to extend and to reap. A silence of more than two fifths means that
 -- Redis, or every daemon, was away: then even the latest of them has come by again before its lease runs out.
 if pulse[1] and now - tonumber(pulse[1]) > lease * 2 / 5 then calm = now + lease end
@@ -23,6 +27,11 @@ redis.call('HSET', KEYS[12], 'at', now, 'calm', calm)
 local stale = redis.call('ZRANGEBYSCORE', KEYS[15], '-inf', now, 'LIMIT', 0, 1000)
 if #stale > 0 then redis.call('ZREM', KEYS[15], unpack(stale)) end
 if now < calm then return { 0, 0, calm } end
+
+local function band_of(stored) -- normal, if it was not stored by us
+  local band = tonumber(string.sub(stored, 14, 14))
+  return band and band <= 2 and band or 1
+end
 
 local back, condemned = 0, 0
 for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[4])) do
@@ -42,7 +51,7 @@ for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT'
         redis.call('RPUSH', KEYS[9], id)
         condemned = condemned + 1
       elseif stored then
-        redis.call('LPUSH', KEYS[6 + tonumber(string.sub(stored, 14, 14))], id)
+        redis.call('LPUSH', KEYS[6 + band_of(stored)], id)
       end
       back = back + 1
     end

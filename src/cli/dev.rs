@@ -78,7 +78,7 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     liaison_store::migrate(&app.database()?).await.context("prepare the store")?;
     let mut signals = Signals::listen()?;
     let (observer, mut seen) = mpsc::unbounded_channel();
-    let daemon = app.start(Some(observer)).await?;
+    let mut daemon = app.start(Some(observer)).await?;
     let receiver = liaison_sandbox::WebhookReceiver::start().await.context("start the webhook receiver")?;
 
     let mut samples = send_samples(&app).await?;
@@ -94,6 +94,7 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         tokio::select! {
             () = print_all(&mut seen, global.json) => {}
             () = signals.next() => {}
+            () = daemon.broken() => bail!("a part of the daemon ended; see its log"),
         }
         ExitCode::SUCCESS
     };

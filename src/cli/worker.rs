@@ -30,11 +30,11 @@ pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
     }
     let app = App::new(loaded.config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build()?;
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let daemon = tokio::select! {
+        let mut daemon = tokio::select! {
             started = app.start(None) => started?,
-            () = signals.next() => return Ok(()),
+            () = signals.next() => return Ok(ExitCode::SUCCESS),
         };
         let queues: Vec<&str> = app.config.queue.iter().map(|queue| queue.name.as_str()).collect();
         info!(
@@ -45,11 +45,15 @@ pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
             queues.join(", "),
             app.config.worker.concurrency
         );
-        signals.next().await;
+        tokio::select! {
+            () = signals.next() => {}
+            // A daemon that lives on deaf is worse than one that is started anew.
+            () = daemon.broken() => return Ok(ExitCode::FAILURE),
+        }
         lifecycle::drain(daemon, app.config.worker.grace, &mut signals).await;
-        Ok::<(), anyhow::Error>(())
-    })?;
+        Ok::<ExitCode, anyhow::Error>(ExitCode::SUCCESS)
+    });
     // A handler that never yields must not keep the process: its lease lapses, and it runs again elsewhere.
     runtime.shutdown_background();
-    Ok(ExitCode::SUCCESS)
+    code
 }

@@ -86,7 +86,8 @@ impl House {
         Daemon::spawn(self.command(arguments))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// A command in the surroundings of this house.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_liaison"));
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.env("PATH", path());

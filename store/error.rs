@@ -188,6 +188,11 @@ impl Outage {
     }
 }
 
+/// An error that says: later.
+pub(crate) fn busy(reason: &impl ToString) -> QueryError {
+    QueryError::DatabaseError(DatabaseErrorKind::SerializationFailure, Box::new(reason.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ mod identity;
 mod migrations;
 mod pool;
 mod record;
+mod reused_runs;
 mod run_outcome;
 mod run_rows;
 mod runs;
@@ -21,6 +22,8 @@ mod url;
 
 #[cfg(test)]
 mod recording_tests;
+#[cfg(test)]
+mod repeating_tests;
 #[cfg(test)]
 mod test_database;
 #[cfg(test)]

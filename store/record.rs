@@ -1,7 +1,7 @@
 //! Group commit: a batch of ended runs in one transaction, each row new, known or refused.
 //!
 //! A batch is written whole or not at all: an outage gives it back for another attempt, and a repeat of what did get
-//! through is `Known`. A row that the database refuses for the row's own fault is found by bisection over savepoints,
+//! through is `Known`. A run whose number another run has taken is written under the next free one. A row that the database refuses for the row's own fault is found by bisection over savepoints,
 //! so that it costs its group a few statements and never its history.
 
 use std::sync::Arc;
@@ -9,16 +9,17 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use diesel::connection::TransactionManager as _;
-use diesel::result::{DatabaseErrorKind, Error as QueryError, QueryResult};
+use diesel::result::QueryResult;
 use diesel::sql_types::{Binary, Integer, Text, Timestamp};
-use diesel::{QueryDsl as _, RunQueryDsl as _};
+use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
 
 use crate::connection::AnyConnection;
 use crate::dead_letters::row_identity;
-use crate::error::{Outage, StoreError};
+use crate::error::{Outage, StoreError, busy};
+use crate::reused_runs::renumber;
 use crate::run_outcome::RunOutcome;
 use crate::run_rows::insert;
-use crate::runs::Run;
+use crate::runs::{IDS_IN_A_QUERY, Run};
 use crate::schema::{dead_letters, job_runs};
 use crate::sealing::KeyRing;
 use crate::store::Store;
@@ -48,8 +49,9 @@ pub struct Exit {
 /// What became of one row of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Recorded {
+    /// It was written; under the next free number, if another run of the job had taken its own.
     New,
-    /// This run, or another `done` of its job, was there already; nothing was written.
+    /// This very run, or a `done` of its job, was there already; nothing was written.
     Known,
     /// The database refuses this row, whatever it is grouped with; the reason is the database's.
     Refused(String),
@@ -132,19 +134,34 @@ fn record_group(connection: &mut AnyConnection, exits: &[&Exit], keys: &KeyRing)
     }
 }
 
-/// Insert runs and bury what died. Answers which runs are new.
+/// Insert runs, bury what died, and forget the letters of what is done after all. Answers which runs are new.
 fn write(connection: &mut AnyConnection, exits: &[&Exit], keys: &KeyRing) -> QueryResult<Vec<bool>> {
     let runs: Vec<&Run> = exits.iter().map(|exit| &exit.run).collect();
     let new = insert(connection, &runs)?;
-    for (exit, _) in exits.iter().zip(&new).filter(|(_, new)| **new) {
+    // The number that each new run stands under.
+    let mut numbers: Vec<Option<i32>> = runs.iter().zip(new).map(|(run, new)| new.then_some(run.run)).collect();
+    if numbers.contains(&None) {
+        renumber(connection, &runs, &mut numbers)?;
+    }
+    let mut done_late: Vec<&str> = Vec::new();
+    for (exit, number) in exits.iter().zip(&numbers) {
+        let Some(number) = *number else { continue };
         if let Some(burial) = exit.letter() {
-            bury(connection, &exit.run, burial, keys)?;
+            bury(connection, &exit.run, number, burial, keys)?;
+        }
+        // The first run of a job finds no letter: nearly every done is spared the look.
+        if exit.run.outcome == RunOutcome::Done && number > 1 {
+            done_late.push(&exit.run.job_id);
         }
     }
-    Ok(new)
+    // After the burials: a job may die and be done in one batch.
+    for ids in done_late.chunks(IDS_IN_A_QUERY) {
+        diesel::delete(dead_letters::table.filter(dead_letters::job_id.eq_any(ids))).execute(connection)?;
+    }
+    Ok(numbers.iter().map(Option::is_some).collect())
 }
 
-fn bury(connection: &mut AnyConnection, run: &Run, burial: &Burial, keys: &KeyRing) -> QueryResult<usize> {
+fn bury(connection: &mut AnyConnection, run: &Run, number: i32, burial: &Burial, keys: &KeyRing) -> QueryResult<usize> {
     diesel::sql_query(include_str!("bury.sql"))
         .bind::<Text, _>(&run.job_id)
         .bind::<Text, _>(&run.name)
@@ -153,7 +170,7 @@ fn bury(connection: &mut AnyConnection, run: &Run, burial: &Burial, keys: &KeyRi
         .bind::<Text, _>(run.reason.as_deref().unwrap_or_default())
         .bind::<Integer, _>(burial.attempts)
         .bind::<Integer, _>(burial.crashes)
-        .bind::<Integer, _>(run.run)
+        .bind::<Integer, _>(number)
         .bind::<Timestamp, _>(run.enqueued_at.naive_utc())
         .bind::<Timestamp, _>(run.finished_at.naive_utc())
         .execute(connection)
@@ -200,9 +217,4 @@ fn in_savepoint<T>(
             Err(_) => Err(error),
         },
     }
-}
-
-/// An error that says: later.
-fn busy(error: &QueryError) -> QueryError {
-    QueryError::DatabaseError(DatabaseErrorKind::SerializationFailure, Box::new(error.to_string()))
 }

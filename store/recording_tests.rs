@@ -8,11 +8,11 @@ use crate::test_database::{TestDatabase, on_both, open};
 use crate::test_postgres::TestPostgres;
 use crate::{Burial, DatabaseUrl, DeadFilter, Exit, Recorded, Run, RunFilter, RunOutcome, Store, migrate};
 
-fn at(second: i64) -> DateTime<Utc> {
+pub(crate) fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000 + second, 123_456_000).expect("a time")
 }
 
-fn exit(job_id: &str, run: i32, outcome: RunOutcome) -> Exit {
+pub(crate) fn exit(job_id: &str, run: i32, outcome: RunOutcome) -> Exit {
     let run = Run {
         job_id: job_id.to_owned(),
         run,
@@ -38,7 +38,7 @@ fn exit(job_id: &str, run: i32, outcome: RunOutcome) -> Exit {
     Exit { run, burial: (outcome == RunOutcome::Dead).then_some(burial) }
 }
 
-async fn record(store: &Store, exits: Vec<Exit>) -> Vec<Recorded> {
+pub(crate) async fn record(store: &Store, exits: Vec<Exit>) -> Vec<Recorded> {
     store.record(exits).await.map_err(|(error, _)| error).expect("record")
 }
 
@@ -257,7 +257,7 @@ fn the_identity_survives() {
     });
 }
 
-fn execute(url: &DatabaseUrl, statements: &str) {
+pub(crate) fn execute(url: &DatabaseUrl, statements: &str) {
     let mut connection = AnyConnection::open(url, Purpose::Write).expect("connect");
     connection.batch_execute(statements).expect(statements);
 }

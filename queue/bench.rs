@@ -32,7 +32,7 @@ pub async fn floor(link: &Link, queue: &QueueName) -> Result<(u64, Duration), Qu
     let lanes = (0..PIPELINE).map(|lane| {
         let scripts = Arc::clone(&scripts);
         async move {
-            let terms = ClaimTerms { lease: Duration::from_mins(1), most: MAX_ITEMS / 4, low_share: 8 };
+            let terms = ClaimTerms { lease: Duration::from_mins(1), most: MAX_ITEMS / 4, low_share: 8, until: None };
             let (mut jobs, mut round) = (0u64, 0u64);
             loop {
                 let token = format!("floor/{lane}-{round}");

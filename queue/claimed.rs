@@ -42,6 +42,8 @@ pub struct Past {
     pub last_run: u32,
     /// Attempts that this life of the job has used up, as far as they were recorded.
     pub attempts: u32,
+    /// When its last attempt promised to be followed by the next, if the promise was recorded and then lost in a crash.
+    pub not_before: Option<Millis>,
     /// The job has ended already: it must not run again. Holds what a waiting host is told.
     pub ended: Option<String>,
 }

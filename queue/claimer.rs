@@ -59,7 +59,8 @@ pub(crate) struct Claimer {
 #[derive(Default)]
 struct Progress {
     claims: u64,
-    unsure: Vec<String>,
+    /// Claims without an answer, and until when Redis may still carry them out.
+    unsure: Vec<(String, Option<Millis>)>,
     /// The inbox probably holds lines.
     look: bool,
     paused: bool,
@@ -115,7 +116,11 @@ impl Claimer {
 
     /// One round at Redis. Some when there is nothing to do before the time it holds.
     async fn round(&self, want: usize, progress: &mut Progress) -> Result<Option<Option<Millis>>, QueueError> {
-        while let Some(token) = progress.unsure.last() {
+        let now = self.flow.shares().now();
+        while let Some((token, until)) = progress.unsure.last() {
+            if until.is_some_and(|until| now <= until) {
+                break;
+            }
             self.scripts.release(token).await?;
             progress.unsure.pop();
         }
@@ -123,11 +128,12 @@ impl Claimer {
         progress.claims += 1;
         let claim =
             Claim::new(format!("{}/{}", self.worker, progress.claims), self.scripts.queue.clone(), self.terms.lease);
-        let reply = match self.scripts.claim(&claim.token, ClaimTerms { most: want, ..self.terms }).await {
+        let until = self.flow.shares().known_now().map(|now| now.plus(self.scripts.link.response_timeout()));
+        let reply = match self.scripts.claim(&claim.token, ClaimTerms { most: want, until, ..self.terms }).await {
             Ok(reply) => reply,
             Err(error) => {
                 if progress.unsure.len() < MAX_UNSURE {
-                    progress.unsure.push(claim.token);
+                    progress.unsure.push((claim.token, until));
                 }
                 return Err(error);
             }

@@ -52,12 +52,20 @@ pub struct Shares {
     /// Something outside (the store) asks for a halt; it says why for itself.
     halted: AtomicBool,
     offset_ms: AtomicI64,
+    /// Whether Redis has told its time yet.
+    knows_time: AtomicBool,
 }
 
 impl Shares {
     #[must_use]
     pub fn new(total: usize) -> Arc<Self> {
-        Arc::new(Self { total, queues: Mutex::default(), halted: AtomicBool::new(false), offset_ms: AtomicI64::new(0) })
+        Arc::new(Self {
+            total,
+            queues: Mutex::default(),
+            halted: AtomicBool::new(false),
+            offset_ms: AtomicI64::new(0),
+            knows_time: AtomicBool::new(false),
+        })
     }
 
     /// Stop or resume claiming in all queues; what is held is kept.
@@ -82,6 +90,12 @@ impl Shares {
 
     pub(crate) fn learn_time(&self, redis: Millis) {
         self.offset_ms.store(redis.0 - Clock::wall().0, Ordering::Relaxed);
+        self.knows_time.store(true, Ordering::Release);
+    }
+
+    /// The same as `now`, once Redis has told its time.
+    pub(crate) fn known_now(&self) -> Option<Millis> {
+        self.knows_time.load(Ordering::Acquire).then(|| self.now())
     }
 
     fn held(&self) -> usize {

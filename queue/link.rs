@@ -69,6 +69,11 @@ impl Link {
         &self.0.server
     }
 
+    /// How long a call waits for its answer.
+    pub(crate) fn response_timeout(&self) -> Duration {
+        self.0.options.response_timeout
+    }
+
     /// A second link to the same server that shares nothing with this one, for threads with a runtime of their own; it
     /// waits for nothing longer than `patience`.
     #[must_use]

@@ -97,7 +97,12 @@ impl Worker {
                     scripts: scripts.clone(),
                     admitter: Admitter::new(scripts.clone(), options.limits, id.clone()),
                     worker: id.clone(),
-                    terms: ClaimTerms { lease: options.lease, most: MAX_ITEMS, low_share: options.low_share },
+                    terms: ClaimTerms {
+                        lease: options.lease,
+                        most: MAX_ITEMS,
+                        low_share: options.low_share,
+                        until: None,
+                    },
                     flow: Arc::clone(&flow),
                     leases: Arc::clone(&leases),
                     buffer: Arc::clone(&buffer),

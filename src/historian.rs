@@ -41,10 +41,17 @@ fn past(job: &Claimed, known: &History) -> Past {
         let end = known.ends.iter().rev().find(|end| end.outcome != RunOutcome::Retry && this_life(end.enqueued_at))?;
         Some(serde_json::json!({"id": job.id, "outcome": end.outcome.as_str(), "run": end.run}).to_string())
     });
+    let not_before = known
+        .ends
+        .last()
+        .filter(|end| end.run == known.last_run && this_life(end.enqueued_at))
+        .and_then(|end| end.retry_at.map(Millis::at));
     let attempts = known.ends.iter().filter(|end| end.outcome == RunOutcome::Retry && this_life(end.enqueued_at));
     Past {
         last_run: u32::try_from(known.last_run).unwrap_or(0),
         attempts: attempts.map(|end| u32::try_from(end.attempt).unwrap_or(0)).max().unwrap_or(0),
+        // What was parked in order comes back at its time, or later: then the promise is kept already.
+        not_before,
         ended,
     }
 }

@@ -77,6 +77,11 @@ impl Runner {
         if job.verdict.is_some() || job.past.get().is_some_and(|past| past.ended.is_some()) {
             return Ran { brief: Brief::of(&job, self.diagnostics), outcome: Ok(Done(None)) };
         }
+        // A crash between the record of a retry and its parking lost the wait, not the promise.
+        let promised = job.past.get().and_then(|past| past.not_before);
+        if let Some(until) = promised.filter(|until| *until > self.shares.now()) {
+            return Ran { brief: Brief::of(&job, self.diagnostics), outcome: Err(Failure::Snooze { until }) };
+        }
         let envelope = match Envelope::judge(job.envelope(), Limits::NONE) {
             Ok(envelope) => envelope,
             Err(refusal) => {

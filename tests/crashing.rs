@@ -90,6 +90,28 @@ fn a_job_that_was_recorded_but_not_acknowledged_is_not_run_again() {
 }
 
 #[test]
+fn a_crash_between_the_record_of_a_retry_and_its_parking_keeps_the_promised_time() {
+    let house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s");
+    let worker = house.worker();
+    // Long enough for Redis to stand still before it ends, and to fail then: the wait is half a second on average.
+    let args = ["enqueue", "sleep", "--args", r#"{"ms": 60000}"#, "--id", "promise", "--timeout", "700ms"];
+    house.json(&args);
+    until("it runs", || house.place("promise")["state"] == "running");
+    house.redis.signal(Signal::STOP);
+    until("the retry is recorded", || house.runs("promise").len() == 1);
+    worker.kill();
+    house.redis.signal(Signal::CONT);
+    let worker = house.worker();
+    until("it was tried again", || house.runs("promise").len() == 2);
+    worker.kill();
+    let runs = house.runs("promise");
+    let time =
+        |value: &Value| -> chrono::DateTime<chrono::Utc> { value.as_str().expect("a time").parse().expect("RFC 3339") };
+    assert!(time(&runs[1]["started_at"]) >= time(&runs[0]["retry_at"]), "{runs:?}");
+    assert_eq!((&runs[0]["attempt"], &runs[1]["attempt"]), (&1.into(), &2.into()));
+}
+
+#[test]
 fn a_job_that_crashes_its_worker_is_buried_after_its_limit() {
     let house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s").set("LIAISON_WORKER__CRASH_LIMIT", "3");
     house.json(&["enqueue", "crash", "--id", "bomb"]);

@@ -5,6 +5,7 @@
 -- KEYS[11] idle (string)   KEYS[12] paused (string)    KEYS[13] counters (hash)   KEYS[14..16] ready: high, normal, low
 -- ARGV[1] a fresh token    ARGV[2] lease, ms           ARGV[3] how many           ARGV[4] byte budget
 -- ARGV[5] every so many claims start from the lowest band                          ARGV[6] now, ms, or "" for TIME
+-- ARGV[7] after this time, ms, nobody waits for the answer any more: then nothing is claimed; or ""
 -- Returns {now, next due or 0, inbox length, paused 0|1, (id, stored, tries or "", verdict or "")*}.
 -- An id whose envelope is gone was cancelled: it is passed over. Cost: O(claimed + promoted).
 local now = tonumber(ARGV[6])
@@ -12,6 +13,8 @@ if not now then
   local time = redis.call('TIME')
   now = time[1] * 1000 + math.floor(time[2] / 1000)
 end
+-- A call that lay in a socket while Redis stood still must not take jobs for a worker that has given it up.
+if ARGV[7] ~= '' and now > tonumber(ARGV[7]) then return { now, 0, 0, 0 } end
 -- Redis lets a script go on over its memory limit once it wrote something that needs none: claiming must work then.
 redis.call('HDEL', KEYS[5], ARGV[1])
 -- The wake-up line has done its work; nobody who looked before may be made to count it.

@@ -47,6 +47,8 @@ pub(crate) struct ClaimTerms {
     pub lease: Duration,
     pub most: usize,
     pub low_share: u32,
+    /// After this, on the clock of Redis, the call must do nothing.
+    pub until: Option<Millis>,
 }
 
 /// One job that leaves for good.
@@ -165,6 +167,7 @@ impl Scripts {
         ]);
         command.arg(token).arg(millis(terms.lease)).arg(terms.most.min(MAX_ITEMS)).arg(MAX_BYTES);
         command.arg(terms.low_share).arg(self.clock.argument());
+        command.arg(terms.until.map_or_else(String::new, |until| until.0.to_string()));
         let Value::Array(values) = CLAIM.call(&self.link, &command).await? else {
             return Err(self.link.odd("claim", &Value::Nil));
         };

@@ -254,18 +254,17 @@ impl Inspector {
                 pipe.cmd("LRANGE").arg(&k.departing).arg(0).arg(last);
             }
             State::Running => {
-                pipe.cmd("HSCAN").arg(&k.held).arg(0).arg("COUNT").arg(limit);
+                // Held jobs have no order; so many different ones, or all there are.
+                pipe.cmd("HRANDFIELD").arg(&k.held).arg(limit);
             }
             State::Done | State::Dead | State::Expired | State::Cancelled => return Ok(Vec::new()),
         }
         let mut ids = Vec::new();
         for answer in self.0.link.calls("list jobs", &pipe).await? {
             let Value::Array(parts) = answer else { continue };
-            match (state, parts.get(1)) {
-                (State::Running, Some(Value::Array(pairs))) => ids.extend(pairs.iter().step_by(2).filter_map(text)),
-                (State::Scheduled, _) => ids.extend(parts.iter().filter_map(text).map(|member| member[1..].to_owned())),
-                _ => ids.extend(parts.iter().filter_map(text)),
-            }
+            // In the due set, the digit of its band stands before the id.
+            let skip = usize::from(state == State::Scheduled);
+            ids.extend(parts.iter().filter_map(text).filter_map(|member| member.get(skip..).map(str::to_owned)));
         }
         ids.truncate(limit);
         let mut jobs = Vec::with_capacity(ids.len());

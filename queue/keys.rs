@@ -32,6 +32,7 @@ pub(crate) struct Keys {
     pub recent: String,
     pub workers: String,
     pub pulse: String,
+    pub started: String,
     ready: [String; 3],
     prefix: String,
 }
@@ -59,6 +60,7 @@ impl Keys {
             recent: key("recent"),
             workers: key("workers"),
             pulse: key("pulse"),
+            started: key("started"),
             ready: [key("ready:high"), key("ready:normal"), key("ready:low")],
             prefix,
         }

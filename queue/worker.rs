@@ -134,7 +134,8 @@ impl Worker {
             let name = format!("{id}/{}", claimer.scripts.queue);
             let (handler, finish) = (Arc::clone(&handler), Arc::clone(&finish));
             settlers.spawn(settler);
-            pumps.spawn(backend::run(name, buffer, flow.concurrency(), handler, finish, stop.watch()));
+            let scripts = claimer.scripts.clone();
+            pumps.spawn(backend::run(name, buffer, flow.concurrency(), handler, finish, stop.watch(), scripts));
             pumps.spawn(claimer.run());
         }
         Ok(Self { id, flows, pumps, settlers, keeper, keep, keeper_gone })

@@ -69,6 +69,27 @@ fn five_kills_and_a_redis_crash_lose_no_job_and_bury_none() {
 }
 
 #[test]
+fn after_the_first_death_only_jobs_that_ran_are_charged_with_another() {
+    let house = House::sqlite().set("LIAISON_WORKER__CRASH_LIMIT", "3");
+    // Two jobs of a worker that is dead, each present at two deaths before; only one of them had begun.
+    let stamp = "1700000000000";
+    for id in ["bystander", "culprit"] {
+        house.redis.ask::<i64>(&["HSET", "liaison:{default}:jobs", id, &format!(r#"{stamp}1+{{"job":"noop"}}"#)]);
+        house.redis.ask::<i64>(&["HSET", "liaison:{default}:held", id, "gone/1"]);
+        house.redis.ask::<i64>(&["HSET", "liaison:{default}:tries", id, "2 0 2"]);
+    }
+    house.redis.ask::<i64>(&["HSET", "liaison:{default}:started", "culprit", "gone/1"]);
+    house.redis.ask::<i64>(&["HSET", "liaison:{default}:claims", "gone/1", "1 bystander culprit"]);
+    house.redis.ask::<i64>(&["ZADD", "liaison:{default}:leases", "1", "gone/1"]);
+    let worker = house.worker();
+    until("both have ended", || ["bystander", "culprit"].iter().all(|id| !house.runs(id).is_empty()));
+    until("nothing is left", || house.redis.leftovers("default").is_empty());
+    worker.stop();
+    assert_eq!(house.runs("bystander")[0]["outcome"], "done");
+    assert_eq!(house.json(&["dead", "show", "culprit"])["crashes"], 3);
+}
+
+#[test]
 fn a_job_that_was_recorded_but_not_acknowledged_is_not_run_again() {
     let house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s");
     let worker = house.worker();

@@ -1,7 +1,7 @@
 -- Let jobs leave the queue whose end is recorded; only for whom still holds them.
 -- KEYS[1] jobs (hash)      KEYS[2] held (hash)         KEYS[3] tries (hash)       KEYS[4] verdicts (hash)
 -- KEYS[5] recent (zset)    KEYS[6] leases (zset)       KEYS[7] claims (hash)      KEYS[8] counters (hash)
--- KEYS[9..] reply lists, in the order of the items that want one
+-- KEYS[9] started (hash)   KEYS[10..] reply lists, in the order of the items that want one
 -- ARGV[1] now, ms, or "" for TIME    ARGV[2] how long given ids are remembered, ms    ARGV[3] how long a reply waits, ms
 -- ARGV[4] how many claims end with this; then their tokens
 -- then quadruples: id, token, `+` if the id was the host's else `-`, reply or ""
@@ -15,7 +15,7 @@ local ended, first = tonumber(ARGV[4]), 5 + tonumber(ARGV[4])
 local ids = {}
 for i = first, #ARGV, 4 do ids[#ids + 1] = ARGV[i] end
 local holders = redis.call('HMGET', KEYS[2], unpack(ids))
-local gone, lost, recent, replies, reply_key = {}, {}, {}, {}, 8
+local gone, lost, recent, replies, reply_key = {}, {}, {}, {}, 9
 for i = 1, #ids do
   local at = first + 4 * (i - 1)
   local wants = ARGV[at + 3] ~= ''
@@ -35,7 +35,10 @@ end
 if #gone > 0 then
   redis.call('HDEL', KEYS[1], unpack(gone))
   redis.call('HDEL', KEYS[2], unpack(gone))
-  if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HDEL', KEYS[3], unpack(gone)) end
+  if redis.call('EXISTS', KEYS[3]) == 1 then
+    redis.call('HDEL', KEYS[3], unpack(gone))
+    redis.call('HDEL', KEYS[9], unpack(gone))
+  end
   if redis.call('EXISTS', KEYS[4]) == 1 then redis.call('HDEL', KEYS[4], unpack(gone)) end
 end
 if ended > 0 then

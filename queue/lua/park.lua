@@ -2,6 +2,7 @@
 -- KEYS[1] held (hash)      KEYS[2] tries (hash)        KEYS[3] due (zset)         KEYS[4..6] ready: high, normal, low
 -- KEYS[7] leases (zset)    KEYS[8] claims (hash)       KEYS[9] idle (string)      KEYS[10] inbox (list)
 -- KEYS[11] departing (list)                            KEYS[12] verdicts (hash)   KEYS[13] counters (hash)
+-- KEYS[14] started (hash)
 -- ARGV[1] how many claims end with this; then their tokens
 -- then quintuples: id, token, band, when (ms, or 0 for at once), tries to remember
 -- Returns the positions of the items that were no longer held. Cost: O(items log due).
@@ -31,6 +32,7 @@ for i = #ids, 1, -1 do -- backwards, so that what is pushed to a head keeps its 
 end
 if #freed > 0 then
   redis.call('HDEL', KEYS[1], unpack(freed))
+  redis.call('HDEL', KEYS[14], unpack(freed))
   redis.call('HSET', KEYS[2], unpack(tries))
   if #due > 0 then redis.call('ZADD', KEYS[3], unpack(due)) end
   for i = 1, #heads do redis.call('LPUSH', heads[i][1], heads[i][2]) end

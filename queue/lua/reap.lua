@@ -3,6 +3,7 @@
 -- KEYS[5] jobs (hash)      KEYS[6..8] ready: high, normal, low (lists)            KEYS[9] departing (list)
 -- KEYS[10] verdicts (hash) KEYS[11] counters (hash)    KEYS[12] pulse (hash: at, calm)
 -- KEYS[13] idle (string)   KEYS[14] inbox (list)       KEYS[15] recent (zset)
+-- KEYS[16] started (hash: id -> token, of jobs that were present at a death before)
 -- ARGV[1] now, ms, or "" for TIME    ARGV[2] lease, ms    ARGV[3] crashes after which a job is buried
 -- ARGV[4] how many claims at most
 -- Returns {taken back, condemned, calm until or 0}. Cost: O(claims, and the jobs in them).
@@ -41,7 +42,11 @@ for _, token in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT'
     if position > 1 and redis.call('HGET', KEYS[3], id) == token then
       redis.call('HDEL', KEYS[3], id)
       local runs, attempts, crashes = string.match(redis.call('HGET', KEYS[4], id) or '0 0 0', '(%d+) (%d+) (%d+)')
-      crashes = crashes + 1
+      -- The first death is charged to all who were present, because nobody knows better; after that, only to those
+      -- whose handlers ran, as the worker notes for them.
+      if crashes == '0' or redis.call('HGET', KEYS[16], id) == token then crashes = crashes + 1 end
+      crashes = tonumber(crashes)
+      redis.call('HDEL', KEYS[16], id)
       redis.call('HSET', KEYS[4], id, string.format('%d %d %d', runs + 1, attempts, crashes))
       local stored = redis.call('HGET', KEYS[5], id)
       if redis.call('HEXISTS', KEYS[10], id) == 1 then

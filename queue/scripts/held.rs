@@ -203,7 +203,7 @@ impl Scripts {
         let replies: Vec<String> =
             items.iter().filter(|item| item.reply.is_some()).map(|item| k.reply(item.id)).collect();
         let mut keys: Vec<&str> =
-            vec![&k.jobs, &k.held, &k.tries, &k.verdicts, &k.recent, &k.leases, &k.claims, &k.counters];
+            vec![&k.jobs, &k.held, &k.tries, &k.verdicts, &k.recent, &k.leases, &k.claims, &k.counters, &k.started];
         keys.extend(replies.iter().map(String::as_str));
         let mut command = ACKNOWLEDGE.command(&keys);
         command.arg(self.clock.argument()).arg(millis(memory)).arg(millis(reply_memory)).arg(ended.len()).arg(ended);
@@ -232,6 +232,7 @@ impl Scripts {
             &k.departing,
             &k.verdicts,
             &k.counters,
+            &k.started,
         ]);
         command.arg(ended.len()).arg(ended);
         for item in items {
@@ -248,6 +249,12 @@ impl Scripts {
             .iter()
             .filter_map(|v| if let Value::Int(n) = v { usize::try_from(n - 1).ok() } else { None })
             .collect())
+    }
+
+    /// Note that the handler of a job begins that was present at a death before: another death is charged to it.
+    pub(crate) async fn note_start(&self, id: &JobId, token: &str) -> Result<(), QueueError> {
+        let note = redis::cmd("HSET").arg(&self.keys.started).arg(id.as_str()).arg(token).clone();
+        self.link.call("note a start", &note).await.map(drop)
     }
 
     /// The tokens whose lease was taken away.
@@ -283,6 +290,7 @@ impl Scripts {
             &k.idle,
             &k.inbox,
             &k.recent,
+            &k.started,
         ]);
         command.arg(self.clock.argument()).arg(millis(lease)).arg(crash_limit).arg(CLAIMS_PER_STEP);
         let answer = REAP.call(&self.link, &command).await?;

@@ -20,7 +20,7 @@ use crate::{
     stop::{Phase, Stopping},
 };
 
-/// How often dead workers are looked for, and how often this worker shows itself.
+/// How often this worker shows itself; the dead are looked for at least as often.
 const BEAT: Duration = Duration::from_secs(1);
 /// As many running jobs as a person reads.
 const MAX_SHOWN: usize = 100;

@@ -10,11 +10,14 @@ use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use crate::{
+    bonds::Words,
     claim::Claim,
     claimed::{Claimed, Tries},
     clock::Millis,
     error::{QueueError, chain},
+    isolation::Isolation,
     leases::Leases,
+    outcome::RunOutcome,
     scripts::{
         MAX_ITEMS, Scripts,
         held::{Leaving, Parking},
@@ -32,14 +35,14 @@ pub struct Settlement {
 
 #[derive(Debug)]
 enum How {
-    Leave { reply: Option<String> },
+    Leave { outcome: RunOutcome, reply: Option<String> },
     Park { at: Option<Millis>, used_attempt: bool },
 }
 
 impl Settlement {
     /// It is recorded and over; `reply` goes to the host if it asked for one.
-    pub fn leave(job: Arc<Claimed>, reply: Option<String>) -> Self {
-        Self { job, how: How::Leave { reply } }
+    pub fn leave(job: Arc<Claimed>, outcome: RunOutcome, reply: Option<String>) -> Self {
+        Self { job, how: How::Leave { outcome, reply } }
     }
 
     /// Again at that time, with an attempt used up.
@@ -113,7 +116,7 @@ impl Settler {
             let (mut leaving, mut parking) = (Vec::new(), Vec::new());
             for Settlement { job, how } in batch.drain(..) {
                 match how {
-                    How::Leave { reply } => leaving.push((job, reply)),
+                    How::Leave { outcome, reply } => leaving.push((job, outcome, reply)),
                     How::Park { at, used_attempt } => parking.push((job, at, used_attempt)),
                 }
             }
@@ -126,21 +129,22 @@ impl Settler {
         }
     }
 
-    async fn leave(&self, jobs: &[(Arc<Claimed>, Option<String>)]) {
+    async fn leave(&self, jobs: &[(Arc<Claimed>, RunOutcome, Option<String>)]) {
         let items: Vec<_> = jobs
             .iter()
-            .map(|(job, reply)| Leaving {
+            .map(|(job, outcome, reply)| Leaving {
                 id: &job.id,
                 token: &job.claim.token,
                 given: job.given,
+                tied: job.bonds().map(|bonds| (bonds.0, *outcome)),
                 reply: reply.as_deref(),
             })
             .collect();
-        let ended = ending(jobs.iter().map(|(job, _)| &job.claim));
+        let ended = ending(jobs.iter().map(|(job, ..)| &job.claim));
         let tokens: Vec<_> = ended.iter().map(|claim| claim.token.as_str()).collect();
         let call = || self.scripts.acknowledge(&items, &tokens, self.memory.id, self.memory.reply);
         let lost = self.insist("acknowledge", call).await;
-        self.settled(lost, jobs.iter().map(|(job, _)| job), &tokens);
+        self.settled(lost, jobs.iter().map(|(job, ..)| job), &tokens);
     }
 
     async fn park(&self, jobs: &[(Arc<Claimed>, Option<Millis>, bool)]) {
@@ -151,8 +155,13 @@ impl Settler {
                     runs: job.run(),
                     attempts: job.attempt() - u32::from(!used_attempt),
                     crashes: job.tries().crashes,
+                    hurried: false,
                 };
-                Parking { id: &job.id, token: &job.claim.token, band: job.band, at: *at, tries: tries.line() }
+                // Whoever ended an attempt without killing its process is a suspect no more.
+                let suspect = if *used_attempt { Isolation::None } else { job.claim.isolation };
+                let passed_by = job.bonds().filter(|_| at.is_some()).and_then(Words::lane_that_passes);
+                let (id, token) = (&job.id, job.claim.token.as_str());
+                Parking { id, token, band: job.band, suspect, passed_by, at: *at, tries: tries.line() }
             })
             .collect();
         let ended = ending(jobs.iter().map(|(job, ..)| &job.claim));

@@ -58,7 +58,7 @@ impl Admitter {
         let items: Vec<Admission> =
             lines.into_iter().filter(|line| !line.is_empty()).map(|line| self.judge(line)).collect();
         let forwarded = items.iter().any(|item| matches!(item, Admission::Elsewhere { .. }));
-        match self.scripts.admit((&token, seen), &items).await? {
+        match self.scripts.admit((&token, seen), self.limits, &items).await? {
             None => Ok(Round::Busy),
             Some((jobs, duplicates)) => Ok(Round::Admitted { jobs, duplicates, forwarded }),
         }
@@ -70,6 +70,7 @@ impl Admitter {
                 Admission::Elsewhere { id: judged.id.unwrap_or_else(JobId::generate), line }
             }
             Ok(judged) => Admission::Job {
+                bonds: judged.bonds().words(),
                 given: judged.id.is_some(),
                 id: judged.id.unwrap_or_else(JobId::generate),
                 band: judged.priority,
@@ -108,11 +109,12 @@ impl Admitter {
         let link: &Link = &self.scripts.link;
         // It was judged when it was admitted; no limit that changed since may throw it away.
         if let (Ok(id), Ok(judged)) = (JobId::parse(field), Envelope::judge(&envelope, Limits::NONE)) {
-            let (band, run_at) = (judged.priority, judged.run_at);
+            let (band, run_at, bonds) = (judged.priority, judged.run_at, judged.bonds().words());
             let queue = judged.queue.unwrap_or_else(QueueName::default_queue);
             let there = Scripts::new(link.clone(), queue.clone(), self.scripts.clock.clone());
             link.call("announce", redis::cmd("SADD").arg(crate::keys::QUEUES).arg(queue.as_str())).await?;
-            there.admit(("", 0), &[Admission::Job { id, given: true, band, run_at, line: envelope }]).await?;
+            let job = Admission::Job { id, given: true, band, run_at, bonds, line: envelope };
+            there.admit(("", 0), self.limits, &[job]).await?;
         }
         link.call("forward", redis::cmd("HDEL").arg(&self.scripts.keys.outbound).arg(field)).await.map(drop)
     }

@@ -25,7 +25,6 @@ use crate::{
     buffer::Buffer,
     claimed::Claimed,
     flow::Stage,
-    scripts::Scripts,
     stop::{Phase, Stopping},
 };
 
@@ -51,15 +50,10 @@ pub(crate) fn run<R: Send + 'static>(
     handler: Handler<R>,
     finish: Finish<R>,
     stopping: Stopping,
-    scripts: Scripts,
 ) -> impl Future<Output = ()> + Send {
     let service = tower::service_fn(move |task: Task<Arc<Claimed>>| {
-        let (handler, mut stopping, scripts) = (Arc::clone(&handler), stopping.clone(), scripts.clone());
+        let (handler, mut stopping) = (Arc::clone(&handler), stopping.clone());
         async move {
-            if task.args.tries().crashes > 0 {
-                // Best effort: without the note, a death is not charged to this job, which then runs once more.
-                let _ = scripts.note_start(&task.args.id, &task.args.claim.token).await;
-            }
             Ok::<_, Infallible>(tokio::select! {
                 biased;
                 ran = handler(task.args) => Ended::Ran(ran),

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use crate::{
     clock::Clock,
     error::QueueError,
+    isolation::Isolation,
     link::Link,
     names::{JobId, QueueName},
     scripts::{
@@ -32,7 +33,13 @@ pub async fn floor(link: &Link, queue: &QueueName) -> Result<(u64, Duration), Qu
     let lanes = (0..PIPELINE).map(|lane| {
         let scripts = Arc::clone(&scripts);
         async move {
-            let terms = ClaimTerms { lease: Duration::from_mins(1), most: MAX_ITEMS / 4, low_share: 8, until: None };
+            let terms = ClaimTerms {
+                lease: Duration::from_mins(1),
+                most: MAX_ITEMS / 4,
+                low_share: 8,
+                until: None,
+                isolation: Isolation::None,
+            };
             let (mut jobs, mut round) = (0u64, 0u64);
             loop {
                 let token = format!("floor/{lane}-{round}");
@@ -44,7 +51,7 @@ pub async fn floor(link: &Link, queue: &QueueName) -> Result<(u64, Duration), Qu
                 jobs += reply.items.len() as u64;
                 let ids: Vec<JobId> = reply.items.iter().filter_map(|item| JobId::parse(&item.id).ok()).collect();
                 let items: Vec<_> =
-                    ids.iter().map(|id| Leaving { id, token: &token, given: false, reply: None }).collect();
+                    ids.iter().map(|id| Leaving { id, token: &token, given: false, tied: None, reply: None }).collect();
                 scripts.acknowledge(&items, &[&token], Duration::ZERO, Duration::ZERO).await?;
             }
         }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{claimed::Claimed, names::QueueName};
+use crate::{claimed::Claimed, isolation::Isolation, names::QueueName};
 
 /// Whether a job may be recorded by this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub enum Hold {
 pub(crate) struct Claim {
     pub(crate) token: String,
     pub(crate) queue: QueueName,
+    pub(crate) isolation: Isolation,
     born: Instant,
     /// Milliseconds after `born` until which nobody else can have taken the jobs.
     valid_ms: AtomicU64,
@@ -36,10 +37,11 @@ pub(crate) struct Claim {
 
 impl Claim {
     /// A claim whose call is about to be sent: the lease runs from before that, so we never believe in it too long.
-    pub(crate) fn new(token: String, queue: QueueName, lease: Duration) -> Self {
+    pub(crate) fn new(token: String, queue: QueueName, isolation: Isolation, lease: Duration) -> Self {
         let claim = Self {
             token,
             queue,
+            isolation,
             born: Instant::now(),
             valid_ms: AtomicU64::new(0),
             lost: AtomicBool::new(false),

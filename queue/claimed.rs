@@ -1,17 +1,23 @@
 //! A job in this process's hands: what it is, under which claim it is held, and how far it has come.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicI64, AtomicU8, Ordering},
+use std::{
+    ops::Range,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI64, AtomicU8, Ordering},
+    },
 };
+
+use tokio::sync::Notify;
 
 use crate::{
     acknowledger::Acknowledger,
+    bonds::{BatchEnd, Words},
     claim::{Claim, Hold},
     clock::Millis,
     flow::{Flow, Stage},
     names::{JobId, QueueName},
-    outcome::Verdict,
+    outcome::{RunOutcome, Verdict},
     scripts::held::ClaimedItem,
     state::Priority,
 };
@@ -21,14 +27,18 @@ use crate::{
 pub struct Tries {
     pub runs: u32,
     pub attempts: u32,
+    /// Deaths of a process in which it ran alone.
     pub crashes: u32,
+    /// An operator asked for it now: what its last run promised holds no more.
+    pub hurried: bool,
 }
 
 impl Tries {
     fn parse(text: &[u8]) -> Option<Self> {
-        let mut numbers = std::str::from_utf8(text).ok()?.split(' ').map(str::parse);
-        let mut next = || numbers.next()?.ok();
-        Some(Self { runs: next()?, attempts: next()?, crashes: next()? })
+        let mut words = std::str::from_utf8(text).ok()?.split(' ');
+        let mut next = || words.next()?.parse().ok();
+        let (runs, attempts, crashes) = (next()?, next()?, next()?);
+        Some(Self { runs, attempts, crashes, hurried: words.next() == Some("now") })
     }
 
     pub(crate) fn line(self) -> String {
@@ -44,8 +54,16 @@ pub struct Past {
     pub attempts: u32,
     /// When its last attempt promised to be followed by the next, if the promise was recorded and then lost in a crash.
     pub not_before: Option<Millis>,
-    /// The job has ended already: it must not run again. Holds what a waiting host is told.
-    pub ended: Option<String>,
+    /// The job has ended already: it must not run again.
+    pub ended: Option<PastEnd>,
+}
+
+/// How a job has ended, as the history knows it.
+#[derive(Debug, Clone)]
+pub struct PastEnd {
+    pub outcome: RunOutcome,
+    /// What a waiting host is told.
+    pub told: String,
 }
 
 /// One claimed job.
@@ -56,12 +74,16 @@ pub struct Claimed {
     pub band: Priority,
     /// The id came from the host, so it is remembered when the job leaves.
     pub given: bool,
+    bonds: Option<Range<usize>>,
     pub enqueued_at: Millis,
     pub claimed_at: Millis,
     pub verdict: Option<Verdict>,
     pub past: OnceLock<Past>,
     started_ms: AtomicI64,
     tries: Option<Tries>,
+    /// Who took it back, and why.
+    cancelled: OnceLock<String>,
+    cancel_notice: Notify,
     stored: Vec<u8>,
     envelope_at: usize,
     pub(crate) claim: Arc<Claim>,
@@ -71,12 +93,13 @@ pub struct Claimed {
     stage: AtomicU8,
 }
 
-/// What stands before the envelope in Redis: time of enqueueing (13 digits), band (a digit), `+` if the id was given.
-#[derive(Clone, Copy)]
+/// What stands before the envelope in Redis: time of enqueueing (13 digits), band (a digit), whether the id was given
+/// and whether bonds follow (one character for both); then the bonds, if any, and a line feed.
 struct Header {
     enqueued_at: Millis,
     band: Priority,
     given: bool,
+    bonds: Option<Range<usize>>,
 }
 
 impl Header {
@@ -87,7 +110,14 @@ impl Header {
         // Bytes, not characters: what stands there may be anything.
         let time =
             head[..13].iter().try_fold(0i64, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))?;
-        Some(Self { enqueued_at: Millis(time), band: Priority::from_digit(head[13])?, given: head[14] == b'+' })
+        let given = matches!(head[14], b'+' | b'#');
+        let bonds = if matches!(head[14], b'#' | b'=') {
+            let long = stored[Self::LEN..].iter().position(|byte| *byte == b'\n')?;
+            Some(Self::LEN..Self::LEN + long)
+        } else {
+            None
+        };
+        Some(Self { enqueued_at: Millis(time), band: Priority::from_digit(head[13])?, given, bonds })
     }
 }
 
@@ -107,15 +137,22 @@ impl Claimed {
         Self {
             id: JobId::known(&item.id),
             queue: claim.queue.clone(),
-            band: header.map_or(Priority::Normal, |header| header.band),
-            given: header.is_some_and(|header| header.given),
-            enqueued_at: header.map_or(now, |header| header.enqueued_at),
+            band: header.as_ref().map_or(Priority::Normal, |header| header.band),
+            given: header.as_ref().is_some_and(|header| header.given),
+            enqueued_at: header.as_ref().map_or(now, |header| header.enqueued_at),
             claimed_at: now,
             verdict: (!item.verdict.is_empty()).then(|| Verdict::parse(&String::from_utf8_lossy(&item.verdict))),
             past: OnceLock::new(),
             started_ms: AtomicI64::new(0),
             tries: Tries::parse(&item.tries),
-            envelope_at: if header.is_some() { Header::LEN } else { 0 },
+            cancelled: OnceLock::new(),
+            cancel_notice: Notify::new(),
+            envelope_at: match &header {
+                Some(Header { bonds: Some(bonds), .. }) => bonds.end + 1,
+                Some(_) => Header::LEN,
+                None => 0,
+            },
+            bonds: header.and_then(|header| header.bonds),
             stored: item.stored,
             claim: Arc::clone(claim),
             acknowledger: acknowledger.clone(),
@@ -128,6 +165,17 @@ impl Claimed {
     #[must_use]
     pub fn envelope(&self) -> &[u8] {
         &self.stored[self.envelope_at..]
+    }
+
+    /// What ties it to others, as it stands in Redis.
+    pub(crate) fn bonds(&self) -> Option<Words<'_>> {
+        self.bonds.clone().and_then(|at| std::str::from_utf8(&self.stored[at]).ok()).map(Words)
+    }
+
+    /// The batch whose end this job follows, with how its jobs have ended.
+    #[must_use]
+    pub fn batch_end(&self) -> Option<BatchEnd> {
+        self.bonds()?.batch_end()
     }
 
     #[must_use]
@@ -181,6 +229,32 @@ impl Claimed {
     #[must_use]
     pub fn running_since(&self) -> Option<Millis> {
         self.started_at().filter(|_| self.stage.load(Ordering::Acquire) == Stage::Running as u8)
+    }
+
+    /// Somebody took it back while it ran: tell the handler.
+    pub(crate) fn cancel(&self, why: String) {
+        let _ = self.cancelled.set(why);
+        self.cancel_notice.notify_waiters();
+    }
+
+    /// Who took it back and why, if anybody did.
+    #[must_use]
+    pub fn cancellation(&self) -> Option<&str> {
+        self.cancelled.get().map(String::as_str)
+    }
+
+    /// Until somebody takes it back.
+    pub async fn cancelled(&self) -> &str {
+        loop {
+            // Asked to be told first, and looked then: nothing falls in between.
+            let notice = self.cancel_notice.notified();
+            tokio::pin!(notice);
+            notice.as_mut().enable();
+            if let Some(why) = self.cancellation() {
+                return why;
+            }
+            notice.await;
+        }
     }
 
     pub(crate) fn acknowledger(&self) -> &Acknowledger {

@@ -22,6 +22,7 @@ use crate::{
     clock::Millis,
     error::{QueueError, chain},
     flow::{Flow, Stage},
+    isolation::Isolation,
     leases::Leases,
     scripts::{
         MAX_ITEMS, Scripts,
@@ -74,7 +75,7 @@ impl Claimer {
         let mut progress = Progress { look: true, ..Progress::default() };
         let mut patience = outage_waits();
         while !self.stopping.has_reached(Phase::Drain) {
-            let want = self.flow.want().min(MAX_ITEMS);
+            let want = self.want();
             if want == 0 {
                 self.until_room().await;
                 continue;
@@ -106,6 +107,15 @@ impl Claimer {
         }
     }
 
+    /// Whoever runs alone has nothing beside it, not even a job that is still being recorded.
+    fn want(&self) -> usize {
+        match self.terms.isolation {
+            Isolation::Alone if self.flow.is_empty() => self.flow.want().min(1),
+            Isolation::Alone => 0,
+            Isolation::None | Isolation::Apart => self.flow.want().min(MAX_ITEMS),
+        }
+    }
+
     async fn until_room(&mut self) {
         tokio::select! {
             () = self.flow.room.notified() => {}
@@ -126,8 +136,12 @@ impl Claimer {
         }
         let busy = progress.look && self.admit().await? == Round::Busy;
         progress.claims += 1;
-        let claim =
-            Claim::new(format!("{}/{}", self.worker, progress.claims), self.scripts.queue.clone(), self.terms.lease);
+        let claim = Claim::new(
+            format!("{}/{}{}", self.worker, self.terms.isolation.mark(), progress.claims),
+            self.scripts.queue.clone(),
+            self.terms.isolation,
+            self.terms.lease,
+        );
         let until = self.flow.shares().known_now().map(|now| now.plus(self.scripts.link.response_timeout()));
         let reply = match self.scripts.claim(&claim.token, ClaimTerms { most: want, until, ..self.terms }).await {
             Ok(reply) => reply,

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
+    bonds::{self, Bonds, Lane, Unique},
     clock::Millis,
-    names::{JobId, JobName, QueueName},
+    names::{BatchId, JobId, JobName, QueueName},
     state::Priority,
 };
 
@@ -29,17 +30,19 @@ pub const MAX_TIME: i64 = 253_402_300_799_999;
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub max_args: usize,
+    /// How many jobs may wait in one lane.
+    pub max_lane_depth: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_args: 256 * 1024 }
+        Self { max_args: 256 * 1024, max_lane_depth: 10_000 }
     }
 }
 
 impl Limits {
     /// For what was accepted once: it is never refused for its size later, whatever the limits are by then.
-    pub const NONE: Self = Self { max_args: usize::MAX / 2 };
+    pub const NONE: Self = Self { max_args: usize::MAX / 2, max_lane_depth: u32::MAX };
 
     #[must_use]
     pub const fn max_envelope(self) -> usize {
@@ -61,6 +64,9 @@ pub struct Envelope<'a> {
     pub timeout: Option<Duration>,
     pub trace: Option<String>,
     pub reply: bool,
+    pub lane: Option<Lane>,
+    pub unique: Option<Unique>,
+    pub batch: Option<BatchId>,
 }
 
 /// Why an envelope was refused: the field, what is wrong, and what to do.
@@ -75,7 +81,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-fn refuse<T>(reason: impl Into<String>) -> Result<T, Refusal> {
+pub(crate) fn refuse<T>(reason: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal(reason.into()))
 }
 
@@ -108,9 +114,18 @@ struct Written<'a> {
     lane: Option<&'a RawValue>,
     #[serde(borrow)]
     unique: Option<&'a RawValue>,
+    #[serde(borrow)]
+    batch: Option<&'a RawValue>,
 }
 
 impl<'a> Envelope<'a> {
+    /// What ties this job to others.
+    #[must_use]
+    pub fn bonds(&self) -> Bonds {
+        let Self { lane, unique, batch, expires_at, .. } = self;
+        Bonds { lane: lane.clone(), unique: unique.clone(), batch: batch.clone(), expires_at: *expires_at }
+    }
+
     /// Read and judge one envelope.
     ///
     /// # Errors
@@ -146,12 +161,6 @@ impl<'a> Written<'a> {
         let Some(job) = self.job else {
             return refuse("job: missing; name the job to run, such as \"noop\"");
         };
-        for (field, value) in [("lane", self.lane), ("unique", self.unique)] {
-            if value.is_some() {
-                // Ignoring it would break the promise the host asked for.
-                return refuse(format!("{field}: not available in this release; leave it out"));
-            }
-        }
         if let Some(args) = self.args
             && args.get().len() > limits.max_args
         {
@@ -188,6 +197,9 @@ impl<'a> Written<'a> {
                 Some("true") => true,
                 Some(other) => return refuse(format!("reply: {} is neither true nor false", short(other))),
             },
+            lane: self.lane.map(bonds::lane).transpose()?,
+            unique: self.unique.map(bonds::unique).transpose()?,
+            batch: self.batch.map(|raw| BatchId::parse(&string("batch", raw)?).map_err(Refusal)).transpose()?,
         };
         match (envelope.run_at, envelope.expires_at) {
             (Some(run), Some(end)) if end <= run => {
@@ -198,7 +210,7 @@ impl<'a> Written<'a> {
     }
 }
 
-fn string<'a>(field: &str, raw: &'a RawValue) -> Result<Cow<'a, str>, Refusal> {
+pub(crate) fn string<'a>(field: &str, raw: &'a RawValue) -> Result<Cow<'a, str>, Refusal> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     serde_json::from_str::<Text<'a>>(raw.get())
@@ -214,7 +226,7 @@ fn trace(raw: &RawValue) -> Result<String, Refusal> {
     Ok(text.into_owned())
 }
 
-fn number(field: &str, raw: &RawValue, min: u64, max: u64) -> Result<u64, Refusal> {
+pub(crate) fn number(field: &str, raw: &RawValue, min: u64, max: u64) -> Result<u64, Refusal> {
     whole(raw)
         .and_then(|n| u64::try_from(n).ok())
         .filter(|n| (min..=max).contains(n))
@@ -252,7 +264,7 @@ pub fn rfc3339(text: &str) -> Option<i64> {
 }
 
 /// A value as it is shown in a reason: never long, never with control characters.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let mut shown: String = text.chars().take(40).map(|c| if c.is_control() { '·' } else { c }).collect();
     if shown.len() < text.len() {
         shown.push('…');
@@ -329,7 +341,13 @@ mod tests {
             (r#"{"job":"a","queue":"a}b"}"#, "queue: "),
             (r#"{"job":"a","priority":"urgent"}"#, "priority: `urgent` is none of high, normal, low"),
             (r#"{"job":"a","reply":"yes"}"#, "reply: "),
-            (r#"{"job":"a","lane":"x"}"#, "lane: not available"),
+            (r#"{"job":"a","lane":"a b"}"#, "lane: the character at position 2"),
+            (r#"{"job":"a","lane":{"on_delay":"pass"}}"#, "lane.key: missing"),
+            (r#"{"job":"a","lane":{"key":"a","on_delay":"wait"}}"#, "lane.on_delay: `\"wait\"` is none of hold, pass"),
+            (r#"{"job":"a","unique":{"key":"a","scope":"for"}}"#, "unique.for_ms: missing"),
+            (r#"{"job":"a","unique":{"key":"a","for_ms":5}}"#, "unique.for_ms: only with"),
+            (r#"{"job":"a","unique":{"key":"a","scope":"ever"}}"#, "unique.scope: `\"ever\"` is none of while_queued"),
+            (r#"{"job":"a","batch":7}"#, "batch: 7 is not a string"),
             (r#"{"job":"a","run_at":20,"expires_at":10}"#, "expires_at: not after run_at"),
             ("{\"job\":\"a\0\"}", "not JSON"),
             (r#"{"job":"a\u0000b"}"#, "job: "),
@@ -351,7 +369,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_the_judge_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let _ = Envelope::judge(&bytes, Limits { max_args: 64 });
+            let _ = Envelope::judge(&bytes, Limits { max_args: 64, ..Limits::default() });
         }
 
         #[test]

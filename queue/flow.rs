@@ -207,6 +207,12 @@ impl Flow {
         own.min(free.max(usize::from(held == 0)))
     }
 
+    /// Nothing is here, not even what only has to be recorded.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.held() + self.count(Stage::Unrecorded) == 0
+    }
+
     fn held(&self) -> usize {
         self.count(Stage::Running) + self.count(Stage::Buffered)
     }

@@ -19,6 +19,9 @@ use crate::{
 /// How far back in a band a place is looked for: cheap at any depth.
 const PLACES: usize = 10_000;
 
+/// What may stand before an id in the due set: see `lua/parts/lanes.lua`.
+const DUE_MARKS: [char; 8] = ['0', '1', '2', 'a', 'b', 'c', 'g', 'h'];
+
 /// A queue at a glance.
 #[derive(Debug, Clone, Serialize)]
 pub struct Depths {
@@ -30,6 +33,10 @@ pub struct Depths {
     pub low: u64,
     /// Waiting for their time: delays and retries.
     pub due_later: u64,
+    /// Waiting for their turn in a lane.
+    pub in_lanes: u64,
+    /// Waiting to run apart, because they were there when a process died.
+    pub suspects: u64,
     pub running: u64,
     /// Judged without a run, waiting to be recorded.
     pub departing: u64,
@@ -48,7 +55,7 @@ impl Depths {
 
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.waiting() + self.due_later + self.running + self.departing == 0
+        self.waiting() + self.due_later + self.in_lanes + self.suspects + self.running + self.departing == 0
     }
 }
 
@@ -60,6 +67,8 @@ pub struct Whereabouts {
     pub state: State,
     pub job: Option<String>,
     pub priority: Priority,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
     pub enqueued_at: i64,
     /// Its place in its band, from 1, unless it is too far back to be counted cheaply.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,7 +89,7 @@ pub struct Whereabouts {
 #[derive(Debug, Clone)]
 pub struct Inspector(Scripts);
 
-fn count(value: &Value) -> u64 {
+pub(crate) fn count(value: &Value) -> u64 {
     if let Value::Int(n) = value { n.unsigned_abs() } else { 0 }
 }
 
@@ -116,6 +125,10 @@ impl Inspector {
         Self(Scripts::new(link, queue, Clock::Redis))
     }
 
+    pub(crate) fn scripts(&self) -> &Scripts {
+        &self.0
+    }
+
     /// # Errors
     /// When Redis does not answer.
     pub async fn depths(&self) -> Result<Depths, QueueError> {
@@ -130,6 +143,9 @@ impl Inspector {
         for band in Priority::ALL {
             pipe.cmd("LINDEX").arg(k.ready(*band)).arg(0);
         }
+        pipe.cmd("ZCARD").arg(&k.lanes).cmd("LLEN").arg(&k.apart).cmd("LLEN").arg(&k.alone);
+        // Entries of the bands that were taken out of them.
+        pipe.cmd("HMGET").arg(&k.ghosts).arg(&["0", "1", "2"]);
         let v = self.0.link.calls("inspect", &pipe).await?;
         let now = redis_time(&v[0]);
         let next_due_at = if let Value::Array(pair) = &v[9] {
@@ -139,13 +155,21 @@ impl Inspector {
         };
         let oldest = self.oldest(&v[10..13]).await?;
         let workers = cards::all(&self.0).await?;
+        let ghosts: Vec<u64> = if let Value::Array(counts) = &v[16] {
+            counts.iter().map(|n| text(n).and_then(|n| n.parse().ok()).unwrap_or(0)).collect()
+        } else {
+            Vec::new()
+        };
+        let ready = |band: usize| count(&v[2 + band]).saturating_sub(ghosts.get(band).copied().unwrap_or(0));
         Ok(Depths {
             queue: self.0.queue.clone(),
             inbox: count(&v[1]),
-            high: count(&v[2]),
-            normal: count(&v[3]),
-            low: count(&v[4]),
+            high: ready(0),
+            normal: ready(1),
+            low: ready(2),
             due_later: count(&v[5]),
+            in_lanes: count(&v[13]),
+            suspects: count(&v[14]) + count(&v[15]),
             running: count(&v[6]),
             departing: count(&v[7]),
             paused: count(&v[8]) == 1,
@@ -180,22 +204,29 @@ impl Inspector {
         for key in [&k.jobs, &k.held, &k.tries, &k.verdicts] {
             pipe.cmd("HGET").arg(key).arg(id.as_str());
         }
-        for band in Priority::ALL {
-            pipe.cmd("ZSCORE").arg(&k.due).arg(format!("{}{id}", band.digit()));
+        for mark in DUE_MARKS {
+            pipe.cmd("ZSCORE").arg(&k.due).arg(format!("{mark}{id}"));
         }
         for band in Priority::ALL {
             pipe.cmd("LPOS").arg(k.ready(*band)).arg(id.as_str()).arg("MAXLEN").arg(PLACES);
+        }
+        for list in [&k.apart, &k.alone] {
+            pipe.cmd("LPOS").arg(list).arg(id.as_str());
         }
         let v = self.0.link.calls("find", &pipe).await?;
         let Some(stored) = text(&v[0]) else { return Ok(None) };
         let numbers: Vec<u32> =
             text(&v[2]).unwrap_or_default().split(' ').filter_map(|number| number.parse().ok()).collect();
-        let due_at = v[4..7].iter().filter_map(text).find_map(|score| score.parse::<f64>().ok());
+        let (due, places, suspects) = (&v[4..12], &v[12..15], &v[15..17]);
+        let due_at = due.iter().filter_map(text).find_map(|score| score.parse::<f64>().ok());
         let holder = text(&v[1]);
+        let lane = lane_of(&stored);
         let state = match (&holder, due_at) {
             (Some(_), _) => State::Running,
             (None, Some(_)) => State::Scheduled,
             (None, None) if text(&v[3]).is_some() => State::Departing,
+            (None, None) if suspects.iter().any(|place| matches!(place, Value::Int(_))) => State::Suspect,
+            (None, None) if self.waits_in(lane).await? => State::Waiting,
             (None, None) => State::Ready,
         };
         let worker = holder.and_then(|token| token.split_once('/').map(|(worker, _)| worker.to_owned()));
@@ -213,11 +244,13 @@ impl Inspector {
             id: id.clone(),
             queue: self.0.queue.clone(),
             state,
-            job: stored.get(15..).and_then(job_name),
+            job: envelope_of(&stored).and_then(job_name),
+            lane: lane.map(|(lane, _)| lane.to_owned()),
             priority: stored.as_bytes().get(13).and_then(|d| Priority::from_digit(*d)).unwrap_or(Priority::Normal),
             enqueued_at: stamp(&stored).unwrap_or(0),
-            place: v[7..10]
+            place: places
                 .iter()
+                .filter(|_| state == State::Ready)
                 .find_map(|place| if let Value::Int(n) = place { Some(n.unsigned_abs() + 1) } else { None }),
             #[expect(
                 clippy::cast_possible_truncation,
@@ -231,6 +264,14 @@ impl Inspector {
             crashes: numbers.get(2).copied().unwrap_or(0),
             verdict: text(&v[3]),
         }))
+    }
+
+    /// Whether the job at this place of a lane still waits for its turn.
+    async fn waits_in(&self, lane: Option<(&str, &str)>) -> Result<bool, QueueError> {
+        let Some((lane, place)) = lane else { return Ok(false) };
+        let mut command = redis::cmd("ZLEXCOUNT");
+        command.arg(&self.0.keys.lanes).arg(format!("[{lane} {place} ")).arg(format!("({lane} {place}!"));
+        Ok(count(&self.0.link.call("find", &command).await?) > 0)
     }
 
     /// The first jobs in a state, in the order in which they will be taken.
@@ -257,20 +298,30 @@ impl Inspector {
                 // Held jobs have no order; so many different ones, or all there are.
                 pipe.cmd("HRANDFIELD").arg(&k.held).arg(limit);
             }
-            State::Done | State::Dead | State::Expired | State::Cancelled => return Ok(Vec::new()),
+            State::Waiting => {
+                pipe.cmd("ZRANGE").arg(&k.lanes).arg(0).arg(last);
+            }
+            State::Suspect => {
+                pipe.cmd("LRANGE").arg(&k.alone).arg(0).arg(last).cmd("LRANGE").arg(&k.apart).arg(0).arg(last);
+            }
+            State::Done | State::Dead | State::Expired | State::Cancelled | State::Replaced => return Ok(Vec::new()),
         }
         let mut ids = Vec::new();
         for answer in self.0.link.calls("list jobs", &pipe).await? {
             let Value::Array(parts) = answer else { continue };
-            // In the due set, the digit of its band stands before the id.
-            let skip = usize::from(state == State::Scheduled);
-            ids.extend(parts.iter().filter_map(text).filter_map(|member| member.get(skip..).map(str::to_owned)));
+            let id = |member: String| match state {
+                // A mark stands before the id.
+                State::Scheduled => member.get(1..).map(str::to_owned),
+                State::Waiting => member.rsplit(' ').next().map(str::to_owned),
+                _ => Some(member),
+            };
+            ids.extend(parts.iter().filter_map(text).filter_map(id));
         }
         ids.truncate(limit);
         let mut jobs = Vec::with_capacity(ids.len());
         for id in ids.iter().filter_map(|id| JobId::parse(id).ok()) {
             // One that moved on between the two looks is left out.
-            jobs.extend(self.find(&id).await?);
+            jobs.extend(self.find(&id).await?.filter(|found| found.state == state));
         }
         Ok(jobs)
     }
@@ -325,6 +376,23 @@ impl Inspector {
             Err(source) => Err(QueueError::from_redis(self.0.link.server(), "wait for the reply", source)),
         }
     }
+}
+
+/// The envelope of a stored job, behind its header and its bonds.
+fn envelope_of(stored: &str) -> Option<&str> {
+    let rest = stored.get(15..)?;
+    if has_bonds(stored) { rest.split_once('\n').map(|(_, envelope)| envelope) } else { Some(rest) }
+}
+
+fn has_bonds(stored: &str) -> bool {
+    matches!(stored.as_bytes().get(14), Some(b'#' | b'='))
+}
+
+/// The lane of a stored job, and its place in it.
+fn lane_of(stored: &str) -> Option<(&str, &str)> {
+    let bonds = has_bonds(stored).then(|| stored.get(15..)?.lines().next()).flatten()?;
+    let word = |letter: char| bonds.split(' ').find_map(|word| word.strip_prefix(letter));
+    Some((word('L')?, word('S')?))
 }
 
 fn job_name(envelope: &str) -> Option<String> {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -15,13 +15,17 @@ use crate::{
     envelope::{Envelope, Limits},
     error::{QueueError, chain},
     flow::{Flow, Stage},
+    isolation::Suspects,
     leases::Leases,
-    scripts::{MAX_ITEMS, Scripts},
+    outcome::Verdict,
+    scripts::{MAX_ITEMS, Scripts, text},
     stop::{Phase, Stopping},
 };
 
 /// How often this worker shows itself; the dead are looked for at least as often.
 const BEAT: Duration = Duration::from_secs(1);
+/// How soon a running job hears that it was taken back; it costs nothing while nothing runs.
+const LISTEN: Duration = Duration::from_millis(200);
 /// As many running jobs as a person reads.
 const MAX_SHOWN: usize = 100;
 /// A worker that has not shown itself for so long is struck off the list.
@@ -32,6 +36,8 @@ pub(crate) struct Kept {
     pub scripts: Scripts,
     pub flow: Arc<Flow>,
     pub leases: Arc<Leases>,
+    /// Told how many suspects wait.
+    pub suspects: watch::Sender<Suspects>,
 }
 
 pub(crate) struct Keeper {
@@ -56,6 +62,7 @@ impl Keeper {
             runtime.block_on(async {
                 tokio::select! {
                     () = self.run() => {}
+                    () = self.listen() => {}
                     _ = done => {}
                 }
                 // Best effort: the cards would be struck off by themselves later.
@@ -92,6 +99,16 @@ impl Keeper {
         }
     }
 
+    /// Look whether somebody takes back what runs. What goes wrong here, the other loop tells of.
+    async fn listen(&self) {
+        loop {
+            tokio::time::sleep(LISTEN).await;
+            for kept in &self.queues {
+                let _ = self.cancel(kept).await;
+            }
+        }
+    }
+
     async fn sign_off(&self) {
         for kept in &self.queues {
             let remove = redis::cmd("HDEL").arg(&kept.scripts.keys.workers).arg(&self.worker).clone();
@@ -110,12 +127,13 @@ impl Keeper {
         }
         loop {
             let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
+            kept.suspects.send_if_modified(|known| std::mem::replace(known, reaped.suspects) != reaped.suspects);
             if reaped.back == 0 {
                 return Ok(());
             }
             warn!(
                 queue = %kept.scripts.queue, jobs = reaped.back, buried = reaped.condemned,
-                "took back {} jobs of workers that died", reaped.back
+                "took back {} jobs of workers that died; they run apart from others now", reaped.back
             );
         }
     }
@@ -139,6 +157,34 @@ impl Keeper {
                         claim.open()
                     );
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tell the handlers of jobs that were taken back. The mark stays with the job until it leaves.
+    async fn cancel(&self, kept: &Kept) -> Result<(), QueueError> {
+        if kept.flow.count(Stage::Running) == 0 {
+            return Ok(());
+        }
+        let (link, verdicts) = (&kept.scripts.link, &kept.scripts.keys.verdicts);
+        // Nearly always there is none at all.
+        if link.call("look for verdicts", redis::cmd("EXISTS").arg(verdicts)).await? == redis::Value::Int(0) {
+            return Ok(());
+        }
+        let running = kept.leases.running(MAX_ITEMS);
+        if running.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = running.iter().map(|job| job.id.as_str()).collect();
+        let answer = link.call("look for verdicts", redis::cmd("HMGET").arg(verdicts).arg(&ids)).await?;
+        let redis::Value::Array(found) = answer else { return Ok(()) };
+        for (job, verdict) in running.iter().zip(found) {
+            if let Some(verdict) = text(&verdict).map(|text| Verdict::parse(&text))
+                && job.cancellation().is_none()
+            {
+                info!(job.id = %job.id, "{} was taken back {}: its handler is told", job.id, verdict.reason);
+                job.cancel(verdict.reason);
             }
         }
         Ok(())

@@ -11,67 +11,77 @@ pub(crate) const QUEUES: &str = "liaison:queues";
 /// The id of the store that holds this Redis's history.
 pub(crate) const STORE: &str = "liaison:store";
 
-/// The keys of one queue.
-#[derive(Debug, Clone)]
-#[cfg_attr(not(feature = "worker"), expect(dead_code, reason = "a producer needs only some of them"))]
-pub(crate) struct Keys {
-    pub inbox: String,
-    pub jobs: String,
-    pub tries: String,
-    pub verdicts: String,
-    pub held: String,
-    pub claims: String,
-    pub leases: String,
-    pub due: String,
-    pub departing: String,
-    pub outbound: String,
-    pub idle: String,
-    pub paused: String,
-    pub counters: String,
-    pub admitter: String,
-    pub recent: String,
-    pub workers: String,
-    pub pulse: String,
-    pub started: String,
-    ready: [String; 3],
-    prefix: String,
+macro_rules! keys {
+    ($($field:ident = $name:literal),+ $(,)?) => {
+        /// The keys of one queue.
+        #[derive(Debug, Clone)]
+        #[cfg_attr(not(feature = "worker"), expect(dead_code, reason = "a producer needs only some of them"))]
+        pub(crate) struct Keys {
+            $(pub $field: String,)+
+            prefix: String,
+        }
+
+        impl Keys {
+            #[must_use]
+            pub(crate) fn of(queue: &QueueName) -> Self {
+                let prefix = format!("liaison:{{{queue}}}:");
+                Self { $($field: format!("{prefix}{}", $name),)+ prefix }
+            }
+
+            /// The key that a script declares by this name.
+            ///
+            /// # Panics
+            /// When there is none, which a test rules out for every script.
+            #[must_use]
+            pub(crate) fn named(&self, name: &str) -> &str {
+                match name {
+                    $($name => &self.$field,)+
+                    _ => unreachable!("no key is called {name}"),
+                }
+            }
+        }
+    };
+}
+
+keys! {
+    inbox = "inbox",
+    admitter = "admitter",
+    outbound = "outbound",
+    jobs = "jobs",
+    high = "ready:high",
+    normal = "ready:normal",
+    low = "ready:low",
+    apart = "apart",
+    alone = "alone",
+    ghosts = "ghosts",
+    due = "due",
+    lanes = "lanes",
+    heads = "heads",
+    uniques = "uniques",
+    lapsing = "lapsing",
+    expiring = "expiring",
+    batches = "batches",
+    held = "held",
+    claims = "claims",
+    leases = "leases",
+    tries = "tries",
+    verdicts = "verdicts",
+    departing = "departing",
+    recent = "recent",
+    paused = "paused",
+    idle = "idle",
+    workers = "workers",
+    pulse = "pulse",
+    counters = "counters",
 }
 
 impl Keys {
     #[must_use]
-    pub(crate) fn of(queue: &QueueName) -> Self {
-        let prefix = format!("liaison:{{{queue}}}:");
-        let key = |name: &str| format!("{prefix}{name}");
-        Self {
-            inbox: key("inbox"),
-            jobs: key("jobs"),
-            tries: key("tries"),
-            verdicts: key("verdicts"),
-            held: key("held"),
-            claims: key("claims"),
-            leases: key("leases"),
-            due: key("due"),
-            departing: key("departing"),
-            outbound: key("outbound"),
-            idle: key("idle"),
-            paused: key("paused"),
-            counters: key("counters"),
-            admitter: key("admitter"),
-            recent: key("recent"),
-            workers: key("workers"),
-            pulse: key("pulse"),
-            started: key("started"),
-            ready: [key("ready:high"), key("ready:normal"), key("ready:low")],
-            prefix,
-        }
-    }
-
-    #[must_use]
     pub(crate) fn ready(&self, band: Priority) -> &str {
         match band {
-            Priority::High => &self.ready[0],
-            Priority::Normal => &self.ready[1],
-            Priority::Low => &self.ready[2],
+            Priority::High => &self.high,
+            Priority::Normal => &self.normal,
+            Priority::Low => &self.low,
         }
     }
 

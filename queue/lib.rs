@@ -9,8 +9,10 @@ mod acknowledger;
 mod admitter;
 #[cfg(feature = "worker")]
 mod backend;
+pub mod batches;
 #[cfg(feature = "worker")]
 pub mod bench;
+pub mod bonds;
 #[cfg(feature = "worker")]
 mod buffer;
 mod cards;
@@ -26,13 +28,16 @@ mod error;
 #[cfg(feature = "worker")]
 mod flow;
 mod inspector;
+mod isolation;
 #[cfg(feature = "worker")]
 mod keeper;
 mod keys;
+mod lanes;
 #[cfg(feature = "worker")]
 mod leases;
 mod link;
 mod names;
+mod operator;
 pub mod outcome;
 mod producer;
 pub mod retry;
@@ -49,9 +54,13 @@ mod worker;
 pub use cards::{RunningCard, WorkerCard};
 pub use error::{QueueError, chain};
 pub use inspector::{Depths, Inspector, Whereabouts, now, queues};
+pub use isolation::{Isolation, Suspects};
+pub use lanes::{LaneCard, LaneView};
 pub use link::{Link, LinkOptions};
-pub use names::{JobId, JobName, QueueName};
+pub use names::{BatchId, JobId, JobName, LaneName, QueueName, UniqueKey};
+pub use operator::{Cancelled, Moved, Operator, Skipped};
 pub use producer::{Producer, Receipt, Revival};
+pub use scripts::door;
 pub use server::{Durability, Fitness, check, tie_to_store};
 
 #[cfg(feature = "worker")]
@@ -59,7 +68,7 @@ pub use self::{
     acknowledger::{Memory, Settlement},
     backend::Ended,
     claim::Hold,
-    claimed::{Claimed, Past, Tries},
+    claimed::{Claimed, Past, PastEnd, Tries},
     claimer::Screen,
     flow::{Flow, Shares, Stage},
     stop::{Phase, Stop, Stopping},

@@ -67,6 +67,30 @@ name!(
     "letters, digits and _ . : @ / + = ~ -"
 );
 name!(
+    /// Jobs that go one at a time, in order.
+    LaneName,
+    "lane",
+    128,
+    |_, b| b.is_ascii_alphanumeric() || b"_.:@/+=~-".contains(&b),
+    "letters, digits and _ . : @ / + = ~ -"
+);
+name!(
+    /// What only one job may have.
+    UniqueKey,
+    "unique",
+    128,
+    |_, b| b.is_ascii_alphanumeric() || b"_.:@/+=~-".contains(&b),
+    "letters, digits and _ . : @ / + = ~ -"
+);
+name!(
+    /// A set of jobs with one end.
+    BatchId,
+    "batch",
+    128,
+    |_, b| b.is_ascii_alphanumeric() || b"_.:@/+=~-".contains(&b),
+    "letters, digits and _ . : @ / + = ~ -"
+);
+name!(
     /// What is to be done: a name from the catalogue.
     JobName,
     "job",

@@ -44,7 +44,7 @@ impl Failure {
 
 closed_set! {
     /// How a run stands in the records. A snooze and a hand-back leave none.
-    RunOutcome { Done => "done", Retry => "retry", Dead => "dead", Expired => "expired", Cancelled => "cancelled" }
+    RunOutcome { Done => "done", Retry => "retry", Dead => "dead", Expired => "expired", Cancelled => "cancelled", Replaced => "replaced" }
 }
 
 /// A judgement passed on a job without running it: it waits in the departing list until it is recorded.

@@ -11,13 +11,17 @@ use std::{
 use serde::Serialize;
 
 use crate::{
+    bonds::Bonds,
     clock::Clock,
     envelope::{Envelope, Limits},
     error::QueueError,
     keys,
     link::Link,
     names::{JobId, QueueName},
-    scripts::{Answer, MAX_BYTES, MAX_ITEMS, Scripts},
+    scripts::{
+        MAX_BYTES, MAX_ITEMS, Scripts,
+        waiting::{Objection, Putting},
+    },
     state::Priority,
 };
 
@@ -60,29 +64,28 @@ impl Producer {
     /// When Redis does not answer; what was sent before then stands.
     pub async fn enqueue(&self, envelopes: &[impl AsRef<[u8]>]) -> Result<Vec<Receipt>, QueueError> {
         let mut receipts: Vec<Option<Receipt>> = vec![None; envelopes.len()];
-        let mut by_queue: BTreeMap<QueueName, Vec<(usize, JobId)>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<QueueName, Vec<Judged>> = BTreeMap::new();
         for (at, envelope) in envelopes.iter().enumerate() {
             match Envelope::judge(envelope.as_ref(), self.limits) {
                 Err(refusal) => receipts[at] = Some(Receipt::Rejected { reason: refusal.0 }),
-                Ok(judged) => {
-                    let queue = judged.queue.unwrap_or_else(QueueName::default_queue);
-                    let id = judged.id.unwrap_or_else(JobId::generate);
-                    by_queue.entry(queue).or_default().push((at, id));
+                Ok(envelope) => {
+                    let queue = envelope.queue.clone().unwrap_or_else(QueueName::default_queue);
+                    by_queue.entry(queue).or_default().push(Judged::of(at, &envelope));
                 }
             }
         }
         for (queue, items) in by_queue {
             self.announce(&queue).await?;
             let scripts = Scripts::new(self.link.clone(), queue.clone(), self.clock.clone());
-            for chunk in chunks(&items, |(at, _)| envelopes[*at].as_ref().len()) {
-                let call: Vec<_> = chunk.iter().map(|(at, id)| (id, envelopes[*at].as_ref())).collect();
-                let answers = scripts.enqueue(self.limits, &call).await?;
-                for ((at, id), answer) in chunk.iter().zip(answers) {
-                    let queue = queue.clone();
-                    receipts[*at] = Some(match answer {
-                        Answer::Queued(id) => Receipt::Queued { id, queue },
-                        Answer::Duplicate(of) => Receipt::Duplicate { id: id.to_string(), queue, of },
-                        Answer::Rejected(reason) => Receipt::Rejected { reason },
+            for chunk in chunks(&items, |item| envelopes[item.at].as_ref().len()) {
+                let call: Vec<_> = chunk.iter().map(|item| item.putting(envelopes[item.at].as_ref())).collect();
+                let objections = scripts.put(self.limits, &call).await?;
+                for (item, objection) in chunk.iter().zip(objections) {
+                    let (id, queue) = (item.id.to_string(), queue.clone());
+                    receipts[item.at] = Some(match objection {
+                        None => Receipt::Queued { id, queue },
+                        Some(Objection::Duplicate(of)) => Receipt::Duplicate { id, queue, of },
+                        Some(Objection::Rejected(reason)) => Receipt::Rejected { reason },
                     });
                 }
             }
@@ -96,26 +99,22 @@ impl Producer {
     /// When Redis does not answer; what was sent before then stands, and can be sent again.
     pub async fn revive(&self, revivals: &[Revival]) -> Result<Vec<bool>, QueueError> {
         let mut queued = vec![false; revivals.len()];
-        let mut by_queue: BTreeMap<&QueueName, Vec<(usize, Priority)>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<&QueueName, Vec<Judged>> = BTreeMap::new();
         for (at, revival) in revivals.iter().enumerate() {
             // A malformed envelope may come back too: its second life ends like the first unless it was mended.
-            let band =
-                Envelope::judge(&revival.envelope, self.limits).map_or(Priority::Normal, |judged| judged.priority);
-            by_queue.entry(&revival.queue).or_default().push((at, band));
+            let mut judged = Envelope::judge(&revival.envelope, self.limits)
+                .map_or_else(|_| Judged::unread(at), |envelope| Judged::of_a_revival(at, &envelope));
+            (judged.id, judged.given) = (revival.id.clone(), true);
+            by_queue.entry(&revival.queue).or_default().push(judged);
         }
         for (queue, items) in by_queue {
             self.announce(queue).await?;
             let scripts = Scripts::new(self.link.clone(), queue.clone(), self.clock.clone());
-            for chunk in chunks(&items, |(at, _)| revivals[*at].envelope.len()) {
-                let call: Vec<_> = chunk
-                    .iter()
-                    .map(|(at, band)| {
-                        let revival = &revivals[*at];
-                        (&revival.id, *band, revival.runs, revival.envelope.as_slice())
-                    })
-                    .collect();
-                for ((at, _), fresh) in chunk.iter().zip(scripts.revive(&call).await?) {
-                    queued[*at] = fresh;
+            for chunk in chunks(&items, |item| revivals[item.at].envelope.len()) {
+                let call: Vec<_> = chunk.iter().map(|item| item.putting(&revivals[item.at].envelope)).collect();
+                let runs: Vec<u32> = chunk.iter().map(|item| revivals[item.at].runs).collect();
+                for (item, objection) in chunk.iter().zip(scripts.revive(self.limits, &runs, &call).await?) {
+                    queued[item.at] = objection.is_none();
                 }
             }
         }
@@ -130,6 +129,39 @@ impl Producer {
         self.link.call("announce", redis::cmd("SADD").arg(keys::QUEUES).arg(queue.as_str())).await?;
         self.announced.lock().unwrap_or_else(PoisonError::into_inner).insert(queue.clone());
         Ok(())
+    }
+}
+
+/// A judged envelope, by its position among those that were sent.
+struct Judged {
+    at: usize,
+    id: JobId,
+    given: bool,
+    band: Priority,
+    run_at: i64,
+    bonds: String,
+}
+
+impl Judged {
+    fn of(at: usize, envelope: &Envelope<'_>) -> Self {
+        let (id, given) = (envelope.id.clone().unwrap_or_else(JobId::generate), envelope.id.is_some());
+        let run_at = envelope.run_at.map_or(0, |at| at.0);
+        Self { at, id, given, band: envelope.priority, run_at, bonds: envelope.bonds().words() }
+    }
+
+    /// Its time has come already, and its batch has counted it.
+    fn of_a_revival(at: usize, envelope: &Envelope<'_>) -> Self {
+        let bonds = Bonds { batch: None, expires_at: None, ..envelope.bonds() };
+        Self { run_at: 0, bonds: bonds.words(), ..Self::of(at, envelope) }
+    }
+
+    fn unread(at: usize) -> Self {
+        Self { at, id: JobId::generate(), given: true, band: Priority::Normal, run_at: 0, bonds: String::new() }
+    }
+
+    fn putting<'a>(&'a self, envelope: &'a [u8]) -> Putting<'a> {
+        let Self { id, given, band, run_at, bonds, .. } = self;
+        Putting { id, given: *given, band: *band, run_at: *run_at, bonds, envelope }
     }
 }
 

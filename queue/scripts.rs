@@ -1,60 +1,115 @@
 //! One typed call per Lua file. A server that lost its scripts (NOSCRIPT) is given them again and asked once more.
+//!
+//! A script says in its first lines which keys it uses and which parts it is made of; what several scripts do is
+//! written once, in `lua/parts`. Here both are put together: the keys become local names, then come the parts.
 
 #[cfg(feature = "worker")]
 pub(crate) mod held;
+pub(crate) mod waiting;
 
 use std::sync::OnceLock;
 
 use redis::{Cmd, Value};
 
-use crate::{
-    clock::Clock,
-    envelope::Limits,
-    error::QueueError,
-    keys::Keys,
-    link::Link,
-    names::{JobId, QueueName},
-    state::Priority,
-};
+use crate::{clock::Clock, error::QueueError, keys::Keys, link::Link, names::QueueName};
 
 /// Arguments one call may carry: Lua's `unpack` dies near 8,000 values, and a long script makes everybody wait.
 pub(crate) const MAX_ITEMS: usize = 1000;
 /// What one call may carry or fetch.
 pub(crate) const MAX_BYTES: usize = 4 * 1024 * 1024;
 
+/// What more than one script does.
+const PARTS: &[(&str, &str)] = &[
+    ("batches", include_str!("lua/parts/batches.lua")),
+    ("clock", include_str!("lua/parts/clock.lua")),
+    ("ghosts", include_str!("lua/parts/ghosts.lua")),
+    ("lanes", include_str!("lua/parts/lanes.lua")),
+    ("nudge", include_str!("lua/parts/nudge.lua")),
+    ("putting", include_str!("lua/parts/putting.lua")),
+    ("stored", include_str!("lua/parts/stored.lua")),
+    ("taking_out", include_str!("lua/parts/taking_out.lua")),
+    ("uniques", include_str!("lua/parts/uniques.lua")),
+];
+
 struct Script {
     name: &'static str,
     source: &'static str,
-    sha: OnceLock<String>,
+    whole: OnceLock<Whole>,
+}
+
+/// A script with its parts, as the server gets it.
+struct Whole {
+    text: String,
+    sha: String,
+    keys: Vec<&'static str>,
 }
 
 macro_rules! script {
     ($constant:ident, $name:literal, $file:literal) => {
-        static $constant: Script = Script { name: $name, source: include_str!($file), sha: OnceLock::new() };
+        static $constant: Script = Script::new($name, include_str!($file));
     };
 }
-
-#[cfg(feature = "worker")]
 use script;
 
-script!(ENQUEUE, "enqueue", "lua/enqueue.lua");
-script!(REVIVE, "revive", "lua/revive.lua");
+/// The words after `-- LABEL ` in the comment that a source begins with.
+fn declared(source: &'static str, label: &str) -> Vec<&'static str> {
+    let comment = source.lines().take_while(|line| line.starts_with("--"));
+    comment.filter_map(|line| line.strip_prefix("-- ")?.strip_prefix(label)).flat_map(str::split_whitespace).collect()
+}
+
+fn without_comments(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with("--"))
+}
 
 impl Script {
-    fn sha(&self) -> &str {
-        self.sha.get_or_init(|| redis::Script::new(self.source).get_hash().to_owned())
+    const fn new(name: &'static str, source: &'static str) -> Self {
+        Self { name, source, whole: OnceLock::new() }
     }
 
-    fn command(&self, keys: &[&str]) -> Cmd {
+    fn whole(&self) -> &Whole {
+        self.whole.get_or_init(|| {
+            let parts: Vec<&'static str> = declared(self.source, "PARTS ")
+                .into_iter()
+                .filter_map(|part| PARTS.iter().find(|(name, _)| *name == part).map(|(_, source)| *source))
+                .collect();
+            let mut keys: Vec<&'static str> = Vec::new();
+            for key in [self.source].iter().chain(&parts).flat_map(|source| declared(source, "KEYS ")) {
+                if !keys.contains(&key) {
+                    keys.push(key);
+                }
+            }
+            let names: Vec<_> = keys.iter().map(|key| key.rsplit(':').next().unwrap_or(key)).collect();
+            let values: Vec<_> = (1..=keys.len()).map(|number| format!("KEYS[{number}]")).collect();
+            let mut text = format!("local {} = {}\n", names.join(", "), values.join(", "));
+            for line in parts.iter().chain([&self.source]).flat_map(|source| without_comments(source)) {
+                text.push_str(&line.replace("KEYS_DECLARED", &keys.len().to_string()));
+                text.push('\n');
+            }
+            let sha = redis::Script::new(&text).get_hash().to_owned();
+            Whole { text, sha, keys }
+        })
+    }
+
+    fn command(&self, keys: &Keys) -> Cmd {
+        self.command_with(keys, &[])
+    }
+
+    /// With keys after those that the script declares.
+    fn command_with(&self, keys: &Keys, further: &[String]) -> Cmd {
+        let whole = self.whole();
         let mut command = redis::cmd("EVALSHA");
-        command.arg(self.sha()).arg(keys.len()).arg(keys);
+        command.arg(&whole.sha).arg(whole.keys.len() + further.len());
+        for key in &whole.keys {
+            command.arg(keys.named(key));
+        }
+        command.arg(further);
         command
     }
 
     async fn call(&self, link: &Link, command: &Cmd) -> Result<Value, QueueError> {
         match link.call(self.name, command).await {
             Err(QueueError::Call { source, .. }) if source.code() == Some("NOSCRIPT") => {
-                link.call("script load", redis::cmd("SCRIPT").arg("LOAD").arg(self.source)).await?;
+                link.call("script load", redis::cmd("SCRIPT").arg("LOAD").arg(&self.whole().text)).await?;
                 link.call(self.name, command).await
             }
             answer => answer,
@@ -62,12 +117,11 @@ impl Script {
     }
 }
 
-/// What the scripted door says to one envelope.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Queued(String),
-    Duplicate(String),
-    Rejected(String),
+/// The script of the scripted door, for hosts: its text, and the keys of a queue that it is called with, in order.
+#[must_use]
+pub fn door() -> (&'static str, &'static [&'static str]) {
+    let whole = waiting::ENQUEUE.whole();
+    (&whole.text, &whole.keys)
 }
 
 /// The scripts of one queue.
@@ -85,53 +139,14 @@ impl Scripts {
         Self { link, keys: Keys::of(&queue), queue, clock }
     }
 
-    fn bands(&self) -> [&str; 3] {
-        [Priority::High, Priority::Normal, Priority::Low].map(|band| self.keys.ready(band))
-    }
-
-    pub(crate) async fn enqueue(&self, limits: Limits, items: &[(&JobId, &[u8])]) -> Result<Vec<Answer>, QueueError> {
-        let k = &self.keys;
-        let [high, normal, low] = self.bands();
-        let mut command =
-            ENQUEUE.command(&[&k.jobs, &k.due, high, normal, low, &k.recent, &k.idle, &k.inbox, &k.counters]);
-        command.arg(self.queue.as_str()).arg(limits.max_args).arg(self.clock.argument());
-        for (id, envelope) in items {
-            command.arg(id.as_str()).arg(*envelope);
-        }
-        let answer = ENQUEUE.call(&self.link, &command).await?;
-        let Value::Array(lines) = &answer else { return Err(self.link.odd("enqueue", &answer)) };
-        lines
-            .iter()
-            .map(|line| {
-                let text = text(line).ok_or_else(|| self.link.odd("enqueue", line))?;
-                match text.split_once(' ') {
-                    Some(("queued", id)) => Ok(Answer::Queued(id.to_owned())),
-                    Some(("duplicate", id)) => Ok(Answer::Duplicate(id.to_owned())),
-                    Some(("rejected", reason)) => Ok(Answer::Rejected(reason.to_owned())),
-                    _ => Err(self.link.odd("enqueue", line)),
-                }
-            })
-            .collect()
-    }
-
-    /// For each item whether it is queued now; if not, it was alive already.
-    pub(crate) async fn revive(&self, items: &[(&JobId, Priority, u32, &[u8])]) -> Result<Vec<bool>, QueueError> {
-        let k = &self.keys;
-        let [high, normal, low] = self.bands();
-        let mut command =
-            REVIVE.command(&[&k.jobs, &k.tries, high, normal, low, &k.recent, &k.idle, &k.inbox, &k.counters]);
+    /// A call of a script: its keys, then the time.
+    fn asking(&self, script: &Script) -> Cmd {
+        let mut command = script.command(&self.keys);
         command.arg(self.clock.argument());
-        for (id, band, runs, envelope) in items {
-            command.arg(id.as_str()).arg(band.digit().to_string()).arg(runs).arg(*envelope);
-        }
-        match REVIVE.call(&self.link, &command).await? {
-            Value::Array(answers) => Ok(answers.iter().map(|a| text(a).as_deref() == Some("queued")).collect()),
-            odd => Err(self.link.odd("revive", &odd)),
-        }
+        command
     }
 }
 
-#[cfg(feature = "worker")]
 pub(crate) fn bytes(value: Value) -> Option<Vec<u8>> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
@@ -145,5 +160,23 @@ pub(crate) fn text(value: &Value) -> Option<String> {
         Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         Value::SimpleString(text) => Some(text.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_its_keys_its_parts_and_itself() {
+        let (text, keys) = door();
+        assert!(text.starts_with("local idle, inbox, due, high, "), "{text:.200}");
+        let queue = QueueName::default_queue();
+        for key in keys {
+            assert!(Keys::of(&queue).named(key).starts_with("liaison:{default}:"), "{key}");
+        }
+        for (name, source) in PARTS {
+            assert!(declared(source, "PARTS ").is_empty(), "{name} is a part, and parts are listed by the scripts");
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! The life of a job as data. `docs/lifecycle.md` is compared with this table by a test.
 
 macro_rules! closed_set {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident => $text:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $variant:ident => $text:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($variant),+ }
+        pub enum $name { $($(#[$note])* $variant),+ }
 
         impl $name {
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
@@ -41,16 +41,21 @@ macro_rules! closed_set {
 pub(crate) use closed_set;
 
 closed_set! {
-    /// Where a job is. The last four have left Redis and stand in the store.
+    /// Where a job is. The last five have left Redis and stand in the store.
     State {
         Scheduled => "scheduled",
+        /// For its turn in a lane.
+        Waiting => "waiting",
         Ready => "ready",
+        /// Ready to run apart, because it was there when a process died.
+        Suspect => "suspect",
         Running => "running",
         Departing => "departing",
         Done => "done",
         Dead => "dead",
         Expired => "expired",
         Cancelled => "cancelled",
+        Replaced => "replaced",
     }
 }
 
@@ -58,6 +63,11 @@ closed_set! {
     /// What moves a job from one state to the next.
     Event {
         Due => "due",
+        Turn => "turn",
+        TurnEarly => "turn before its time",
+        LaneBusy => "lane busy",
+        Hurry => "run now",
+        KeepApart => "keep apart",
         Claim => "claim",
         Succeed => "succeed",
         Retry => "retry",
@@ -68,6 +78,7 @@ closed_set! {
         Bury => "bury",
         Expire => "expire",
         Cancel => "cancel",
+        Replace => "replace",
         Revive => "revive",
     }
 }
@@ -99,8 +110,8 @@ impl State {
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Done | Self::Dead | Self::Expired | Self::Cancelled => true,
-            Self::Scheduled | Self::Ready | Self::Running | Self::Departing => false,
+            Self::Done | Self::Dead | Self::Expired | Self::Cancelled | Self::Replaced => true,
+            Self::Scheduled | Self::Waiting | Self::Ready | Self::Suspect | Self::Running | Self::Departing => false,
         }
     }
 }
@@ -108,17 +119,29 @@ impl State {
 /// Every move there is. What is not here cannot happen.
 pub const TRANSITIONS: &[(State, Event, State)] = &[
     (State::Scheduled, Event::Due, State::Ready),
+    (State::Scheduled, Event::Hurry, State::Ready),
+    (State::Scheduled, Event::LaneBusy, State::Waiting),
+    (State::Scheduled, Event::KeepApart, State::Suspect),
+    (State::Scheduled, Event::Condemn, State::Departing),
+    (State::Waiting, Event::Turn, State::Ready),
+    (State::Waiting, Event::TurnEarly, State::Scheduled),
+    (State::Waiting, Event::Condemn, State::Departing),
     (State::Ready, Event::Claim, State::Running),
+    (State::Ready, Event::Condemn, State::Departing),
+    (State::Suspect, Event::Claim, State::Running),
+    (State::Suspect, Event::Condemn, State::Departing),
     (State::Departing, Event::Claim, State::Running),
     (State::Running, Event::Succeed, State::Done),
     (State::Running, Event::Retry, State::Scheduled),
     (State::Running, Event::Snooze, State::Scheduled),
     (State::Running, Event::HandBack, State::Ready),
-    (State::Running, Event::Reap, State::Ready),
+    (State::Running, Event::KeepApart, State::Suspect),
+    (State::Running, Event::Reap, State::Suspect),
     (State::Running, Event::Condemn, State::Departing),
     (State::Running, Event::Bury, State::Dead),
     (State::Running, Event::Expire, State::Expired),
     (State::Running, Event::Cancel, State::Cancelled),
+    (State::Running, Event::Replace, State::Replaced),
     (State::Dead, Event::Revive, State::Ready),
 ];
 
@@ -138,7 +161,22 @@ mod tests {
     #[test]
     fn the_words_are_fixed() {
         let words: Vec<_> = State::ALL.iter().map(|s| s.as_str()).collect();
-        assert_eq!(words, ["scheduled", "ready", "running", "departing", "done", "dead", "expired", "cancelled"]);
+        assert_eq!(
+            words,
+            [
+                "scheduled",
+                "waiting",
+                "ready",
+                "suspect",
+                "running",
+                "departing",
+                "done",
+                "dead",
+                "expired",
+                "cancelled",
+                "replaced"
+            ]
+        );
         let bands: Vec<_> = Priority::ALL.iter().map(|p| (p.as_str(), p.digit())).collect();
         assert_eq!(bands, [("high", '0'), ("normal", '1'), ("low", '2')]);
         for state in State::ALL {
@@ -149,7 +187,7 @@ mod tests {
     #[test]
     fn every_state_can_be_reached_and_every_waiting_state_can_be_left() {
         for state in State::ALL {
-            let starts = matches!(state, State::Scheduled | State::Ready | State::Departing);
+            let starts = matches!(state, State::Scheduled | State::Waiting | State::Ready | State::Departing);
             assert!(starts || TRANSITIONS.iter().any(|(_, _, to)| to == state), "{state} cannot be reached");
             assert!(
                 (state.is_final() && *state != State::Dead) || TRANSITIONS.iter().any(|(from, _, _)| from == state),

@@ -15,6 +15,7 @@ use crate::{
     envelope::Limits,
     error::QueueError,
     flow::{Flow, Shares},
+    isolation::{Isolation, Suspects},
     keeper::{Keeper, Kept},
     keys,
     leases::Leases,
@@ -38,6 +39,8 @@ pub struct WorkerOptions {
     pub queues: Vec<Served>,
     pub lease: Duration,
     pub crash_limit: u32,
+    /// Which jobs this process runs.
+    pub isolation: Isolation,
     pub low_share: u32,
     pub limits: Limits,
     pub memory: Memory,
@@ -49,6 +52,8 @@ pub struct Worker {
     /// New for every start: what an earlier process of the same host held is never mistaken for ours.
     pub id: String,
     pub flows: Vec<(QueueName, Arc<Flow>)>,
+    /// How many suspects wait in each queue.
+    pub suspects: Vec<(QueueName, tokio::sync::watch::Receiver<Suspects>)>,
     pumps: JoinSet<()>,
     settlers: JoinSet<()>,
     keeper: std::thread::JoinHandle<()>,
@@ -80,7 +85,7 @@ impl Worker {
         // From here on nothing waits and nothing fails but the keeper's thread, which comes before the first claim: no
         // start stops half-way with jobs in its hands.
         let (mut pumps, mut settlers) = (JoinSet::new(), JoinSet::new());
-        let (mut kept, mut flows, mut claimers) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut kept, mut flows, mut claimers, mut watched) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         // A call of the keeper that hangs must leave time for another one before a lease ends.
         let aside = link.separate(options.lease / 4);
         for served in &options.queues {
@@ -102,6 +107,7 @@ impl Worker {
                         most: MAX_ITEMS,
                         low_share: options.low_share,
                         until: None,
+                        isolation: options.isolation,
                     },
                     flow: Arc::clone(&flow),
                     leases: Arc::clone(&leases),
@@ -111,12 +117,15 @@ impl Worker {
                     stopping: stop.watch(),
                 },
             ));
+            let (suspects, watch) = tokio::sync::watch::channel(Suspects::default());
             kept.push(Kept {
                 scripts: Scripts::new(aside.clone(), served.name.clone(), Clock::Redis),
                 flow: Arc::clone(&flow),
                 leases,
+                suspects,
             });
             flows.push((served.name.clone(), flow));
+            watched.push((served.name.clone(), watch));
         }
         let (keep, done) = tokio::sync::oneshot::channel();
         let (alive, keeper_gone) = tokio::sync::oneshot::channel();
@@ -134,11 +143,10 @@ impl Worker {
             let name = format!("{id}/{}", claimer.scripts.queue);
             let (handler, finish) = (Arc::clone(&handler), Arc::clone(&finish));
             settlers.spawn(settler);
-            let scripts = claimer.scripts.clone();
-            pumps.spawn(backend::run(name, buffer, flow.concurrency(), handler, finish, stop.watch(), scripts));
+            pumps.spawn(backend::run(name, buffer, flow.concurrency(), handler, finish, stop.watch()));
             pumps.spawn(claimer.run());
         }
-        Ok(Self { id, flows, pumps, settlers, keeper, keep, keeper_gone })
+        Ok(Self { id, flows, suspects: watched, pumps, settlers, keeper, keep, keeper_gone })
     }
 
     /// Until a part of the worker ends that must not end before a [`Stop`]: a bug, after which the process had better

@@ -4,14 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use liaison_queue::{
-    Inspector, Link, LinkOptions, Memory, Producer, QueueName, Screen, Served, Shares, Stop, Worker, WorkerOptions,
-    clock::Clock, envelope::Limits,
+    Inspector, Isolation, Link, LinkOptions, Memory, Producer, QueueName, Screen, Served, Shares, Stop, Worker,
+    WorkerOptions, clock::Clock, envelope::Limits,
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::{error, info, warn};
 
-use crate::{config::Config, historian::Historian, patience::Patience, recorder::Recorder, runner::Runner};
+use crate::{
+    config::Config,
+    historian::Historian,
+    isolation::{self, Again},
+    patience::Patience,
+    recorder::Recorder,
+    runner::Runner,
+};
 
 /// How long a reply waits for a host that asked for it.
 const REPLY_MEMORY: Duration = Duration::from_mins(10);
@@ -20,6 +27,10 @@ const REPLY_MEMORY: Duration = Duration::from_mins(10);
 pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) link: Link,
+    /// Which jobs this process runs, when it runs any.
+    pub(crate) isolation: Isolation,
+    /// How to start another process of the kind; without it, suspects wait.
+    pub(crate) again: Option<Again>,
 }
 
 /// A running daemon.
@@ -27,6 +38,8 @@ pub(crate) struct Daemon {
     pub(crate) worker: Worker,
     pub(crate) stop: Stop,
     recorder: JoinSet<()>,
+    /// The processes of suspects.
+    wards: JoinSet<()>,
 }
 
 impl App {
@@ -36,11 +49,14 @@ impl App {
             response_timeout: config.redis.response_timeout,
         };
         let link = Link::new(config.redis.url.expose(), options)?;
-        Ok(Self { config, link })
+        Ok(Self { config, link, isolation: Isolation::None, again: None })
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits { max_args: usize::try_from(self.config.queues.max_args.get()).unwrap_or(usize::MAX) }
+        Limits {
+            max_args: usize::try_from(self.config.queues.max_args.get()).unwrap_or(usize::MAX),
+            max_lane_depth: self.config.queues.max_lane_depth,
+        }
     }
 
     pub(crate) fn producer(&self) -> Producer {
@@ -133,7 +149,11 @@ impl App {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
         };
-        let runner = Arc::new(Runner { shares: Arc::clone(&shares), diagnostics: config.worker.diagnostics });
+        let runner = Arc::new(Runner {
+            shares: Arc::clone(&shares),
+            diagnostics: config.worker.diagnostics,
+            cancel_grace: config.worker.cancel_grace,
+        });
         let handler = move |job| {
             let runner = Arc::clone(&runner);
             async move { runner.run(job).await }
@@ -142,7 +162,11 @@ impl App {
         let worker = Worker::start(&self.link, &self.options()?, &shares, screen, handler, finish, &stop).await?;
         let mut recorder = JoinSet::new();
         recorder.spawn(recording);
-        Ok(Daemon { worker, stop, recorder })
+        let wards = match (&self.again, self.isolation) {
+            (Some(again), Isolation::None) => isolation::watch(&worker.suspects, again, &stop.watch()),
+            _ => JoinSet::new(),
+        };
+        Ok(Daemon { worker, stop, recorder, wards })
     }
 
     pub(crate) fn options(&self) -> Result<WorkerOptions> {
@@ -156,6 +180,7 @@ impl App {
             queues: served.collect::<Result<_>>()?,
             lease: config.worker.lease,
             crash_limit: config.worker.crash_limit,
+            isolation: self.isolation,
             low_share: config.queues.low_priority_share,
             limits: self.limits(),
             memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
@@ -184,6 +209,9 @@ impl Daemon {
             self.recorder.shutdown().await;
         }
         self.worker.ended(&self.stop, patience).await;
+        // They have drained beside us; one that hangs goes on its own when our end of its input is closed.
+        let gone = async { while self.wards.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(patience, gone).await;
     }
 }
 

@@ -21,7 +21,7 @@ mod words;
 mod worker;
 mod workers;
 
-use std::process::ExitCode;
+use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
@@ -172,6 +172,22 @@ impl Global {
             concurrency,
         };
         config::load(&Sources { fixed, ..Sources::of_this_process(flags) })
+    }
+
+    /// The arguments with which another process reads the same configuration.
+    pub(crate) fn again(&self, concurrency: Option<&str>) -> Vec<OsString> {
+        let mut args = Vec::new();
+        let texts = [("--redis-url", &self.redis_url), ("--database-url", &self.database_url)];
+        for (flag, value) in texts.into_iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?))) {
+            args.extend([OsString::from(flag), value.into()]);
+        }
+        if let Some(config) = &self.config {
+            args.extend([OsString::from("--config"), config.into()]);
+        }
+        if let Some(concurrency) = concurrency {
+            args.extend([OsString::from("--concurrency"), concurrency.into()]);
+        }
+        args
     }
 
     /// Everything a command needs that asks one question and ends.

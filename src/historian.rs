@@ -5,7 +5,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use liaison_queue::{Claimed, Past, Screen, clock::Millis};
+use liaison_queue::{Claimed, Past, PastEnd, Screen, clock::Millis, outcome};
 use liaison_store::{History, RunOutcome, Store};
 use tracing::info;
 
@@ -37,14 +37,16 @@ impl Screen for Historian {
 /// What the records say about this job, in this life of it: a life begins with its enqueueing.
 fn past(job: &Claimed, known: &History) -> Past {
     let this_life = |at: chrono::DateTime<chrono::Utc>| Millis::at(at) == job.enqueued_at;
-    let ended = known.done.as_ref().map(reply).or_else(|| {
+    let done = known.done.as_ref().map(|run| PastEnd { outcome: outcome::RunOutcome::Done, told: reply(run) });
+    let ended = done.or_else(|| {
         let end = known.ends.iter().rev().find(|end| end.outcome != RunOutcome::Retry && this_life(end.enqueued_at))?;
-        Some(serde_json::json!({"id": job.id, "outcome": end.outcome.as_str(), "run": end.run}).to_string())
+        let told = serde_json::json!({"id": job.id, "outcome": end.outcome.as_str(), "run": end.run}).to_string();
+        Some(PastEnd { outcome: end.outcome.as_str().parse().unwrap_or(outcome::RunOutcome::Dead), told })
     });
     let not_before = known
         .ends
         .last()
-        .filter(|end| end.run == known.last_run && this_life(end.enqueued_at))
+        .filter(|end| end.run == known.last_run && this_life(end.enqueued_at) && !job.tries().hurried)
         .and_then(|end| end.retry_at.map(Millis::at));
     let attempts = known.ends.iter().filter(|end| end.outcome == RunOutcome::Retry && this_life(end.enqueued_at));
     Past {

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod embedded;
 mod historian;
+mod isolation;
 mod lifecycle;
 mod patience;
 mod recorder;

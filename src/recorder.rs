@@ -170,7 +170,7 @@ impl Recorder {
                 continue;
             }
             match after {
-                After::Leave { .. } => Settlement::leave(job, told).send(),
+                After::Leave { outcome, .. } => Settlement::leave(job, queue_outcome(outcome), told).send(),
                 After::Retry(when) => Settlement::retry(job, when).send(),
             }
         }
@@ -215,9 +215,9 @@ impl Recorder {
     }
 
     fn decide(&self, Finished { job, ended, at }: Finished) -> Step {
-        if let Some(told) = job.past.get().and_then(|past| past.ended.clone()) {
+        if let Some(past) = job.past.get().and_then(|past| past.ended.clone()) {
             let wants = Brief::of(&job, self.diagnostics).reply;
-            return Step::Settle(Settlement::leave(job, wants.then_some(told)));
+            return Step::Settle(Settlement::leave(job, past.outcome, wants.then_some(past.told)));
         }
         let (brief, outcome) = match ended {
             Ended::Interrupted => return Step::Settle(Settlement::hand_back(job)),
@@ -352,6 +352,11 @@ pub(crate) fn reply(run: &Run) -> String {
         told["reason"] = reason.as_str().into();
     }
     told.to_string()
+}
+
+/// The queue counts the ends of a batch by it.
+fn queue_outcome(outcome: RunOutcome) -> liaison_queue::outcome::RunOutcome {
+    outcome.as_str().parse().unwrap_or(liaison_queue::outcome::RunOutcome::Dead)
 }
 
 /// A draw for the jitter; nobody's secret depends on it.

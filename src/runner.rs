@@ -69,6 +69,7 @@ impl Brief {
 pub(crate) struct Runner {
     pub(crate) shares: Arc<Shares>,
     pub(crate) diagnostics: bool,
+    pub(crate) cancel_grace: Duration,
 }
 
 impl Runner {
@@ -98,13 +99,31 @@ impl Runner {
             Ok(entry) => {
                 let timeout = envelope.timeout.unwrap_or(entry.timeout);
                 let args = envelope.args.map_or("{}", |args| args.get()).to_owned();
-                let ctx = Context { id: job.id.clone(), attempt: job.attempt() };
+                let ctx = Context::of(&job);
                 job.start(now);
-                tokio::time::timeout(timeout, (entry.run)(args, ctx))
-                    .await
-                    .unwrap_or_else(|_| Err(Failure::retry(format!("timed out after {:.3} s", timeout.as_secs_f64()))))
+                self.until_cancelled(&job, timeout, (entry.run)(args, ctx)).await
             }
         };
         Ran { brief, outcome }
+    }
+
+    /// Run a handler to its end; to that of its time; or, once somebody takes the job back, to that of its grace.
+    async fn until_cancelled(&self, job: &Claimed, timeout: Duration, run: impl Future<Output = Outcome>) -> Outcome {
+        let run = tokio::time::timeout(timeout, run);
+        tokio::pin!(run);
+        let ended = tokio::select! {
+            biased;
+            ended = &mut run => Some(ended),
+            _ = job.cancelled() => tokio::time::timeout(self.cancel_grace, &mut run).await.ok(),
+        };
+        match (ended, job.cancellation()) {
+            // It was done before it heard.
+            (Some(Ok(Ok(done))), _) => Ok(done),
+            (_, Some(reason)) => Err(Failure::Cancelled { reason: reason.to_owned() }),
+            (Some(Ok(failed)), None) => failed,
+            (Some(Err(_)) | None, None) => {
+                Err(Failure::retry(format!("timed out after {:.3} s", timeout.as_secs_f64())))
+            }
+        }
     }
 }

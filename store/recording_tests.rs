@@ -47,7 +47,7 @@ fn a_fresh_run_is_new_and_reads_back_as_it_was() {
     on_both(&async |database| {
         let store = database.store().await;
         let exits: Vec<Exit> = RunOutcome::ALL.iter().map(|outcome| exit(outcome.as_str(), 1, *outcome)).collect();
-        assert_eq!(record(&store, exits.clone()).await, vec![Recorded::New; 5]);
+        assert_eq!(record(&store, exits.clone()).await, vec![Recorded::New; RunOutcome::ALL.len()]);
         for exit in exits {
             assert_eq!(store.runs_of(&exit.run.job_id).await.expect("runs"), [exit.run]);
         }

@@ -19,15 +19,17 @@ pub enum RunOutcome {
     Expired,
     /// Somebody took it back.
     Cancelled,
+    /// A later job with the same unique key took its place.
+    Replaced,
 }
 
 /// A string that is no outcome, as a newer release may have written.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("`{0}` is no outcome; known are done, retry, dead, expired and cancelled")]
+#[error("`{0}` is no outcome; known are done, retry, dead, expired, cancelled and replaced")]
 pub struct UnknownOutcome(pub String);
 
 impl RunOutcome {
-    pub const ALL: [Self; 5] = [Self::Done, Self::Retry, Self::Dead, Self::Expired, Self::Cancelled];
+    pub const ALL: [Self; 6] = [Self::Done, Self::Retry, Self::Dead, Self::Expired, Self::Cancelled, Self::Replaced];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -37,6 +39,7 @@ impl RunOutcome {
             Self::Dead => "dead",
             Self::Expired => "expired",
             Self::Cancelled => "cancelled",
+            Self::Replaced => "replaced",
         }
     }
 }
@@ -67,7 +70,10 @@ mod tests {
 
     #[test]
     fn the_strings_in_the_database_stay() {
-        assert_eq!(RunOutcome::ALL.map(RunOutcome::as_str), ["done", "retry", "dead", "expired", "cancelled"]);
+        assert_eq!(
+            RunOutcome::ALL.map(RunOutcome::as_str),
+            ["done", "retry", "dead", "expired", "cancelled", "replaced"]
+        );
         for outcome in RunOutcome::ALL {
             assert_eq!(outcome.as_str().parse(), Ok(outcome));
         }

@@ -69,24 +69,21 @@ fn five_kills_and_a_redis_crash_lose_no_job_and_bury_none() {
 }
 
 #[test]
-fn after_the_first_death_only_jobs_that_ran_are_charged_with_another() {
-    let house = House::sqlite().set("LIAISON_WORKER__CRASH_LIMIT", "3");
-    // Two jobs of a worker that is dead, each present at two deaths before; only one of them had begun.
-    let stamp = "1700000000000";
-    for id in ["bystander", "culprit"] {
-        house.redis.ask::<i64>(&["HSET", "liaison:{default}:jobs", id, &format!(r#"{stamp}1+{{"job":"noop"}}"#)]);
-        house.redis.ask::<i64>(&["HSET", "liaison:{default}:held", id, "gone/1"]);
-        house.redis.ask::<i64>(&["HSET", "liaison:{default}:tries", id, "2 0 2"]);
+fn ten_kills_of_a_busy_daemon_bury_nobody() {
+    let house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s").set("LIAISON_WORKER__CRASH_LIMIT", "1");
+    let lines: Vec<String> =
+        (0..2000).map(|n| format!(r#"{{"id":"{}","job":"sleep","args":{{"ms":20}}}}"#, id(n))).collect();
+    house.redis.push("default", &lines);
+    for kill in 1..=10 {
+        let worker = house.worker();
+        until("some more jobs are done", || house.count("done") >= kill * 150);
+        worker.kill();
     }
-    house.redis.ask::<i64>(&["HSET", "liaison:{default}:started", "culprit", "gone/1"]);
-    house.redis.ask::<i64>(&["HSET", "liaison:{default}:claims", "gone/1", "1 bystander culprit"]);
-    house.redis.ask::<i64>(&["ZADD", "liaison:{default}:leases", "1", "gone/1"]);
     let worker = house.worker();
-    until("both have ended", || ["bystander", "culprit"].iter().all(|id| !house.runs(id).is_empty()));
-    until("nothing is left", || house.redis.leftovers("default").is_empty());
+    until("all jobs are done", || house.count("done") == 2000);
+    until("nothing is left in Redis", || house.redis.leftovers("default").is_empty());
     worker.stop();
-    assert_eq!(house.runs("bystander")[0]["outcome"], "done");
-    assert_eq!(house.json(&["dead", "show", "culprit"])["crashes"], 3);
+    assert_eq!(house.json(&["dead", "list"]), Value::Array(Vec::new()));
 }
 
 #[test]
@@ -133,20 +130,26 @@ fn a_crash_between_the_record_of_a_retry_and_its_parking_keeps_the_promised_time
 }
 
 #[test]
-fn a_job_that_crashes_its_worker_is_buried_after_its_limit() {
+fn a_job_that_crashes_its_process_is_buried_and_none_of_a_thousand_innocents_is() {
     let house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s").set("LIAISON_WORKER__CRASH_LIMIT", "3");
-    house.json(&["enqueue", "crash", "--id", "bomb"]);
-    for _ in 0..3 {
-        let mut worker = house.worker();
-        assert!(!worker.end().success(), "the job takes its worker with it");
-    }
+    let mut lines: Vec<String> =
+        (0..1000).map(|n| format!(r#"{{"id":"{}","job":"sleep","args":{{"ms":20}}}}"#, id(n))).collect();
+    lines.insert(300, r#"{"id":"bomb","job":"crash"}"#.to_owned());
+    house.redis.push("default", &lines);
+    let mut first = house.worker();
+    assert!(!first.end().success(), "nobody knows it yet: it takes its daemon with it");
+    // From here on it takes only processes of its own.
     let worker = house.worker();
-    worker.says("buried bomb: crashed its worker 3 times");
-    until("it has left", || house.redis.leftovers("default").is_empty());
+    worker.says("buried bomb: crashed its worker 3 times while it ran alone");
+    until("the innocent are done", || house.count("done") == 1000);
+    until("nothing is left in Redis", || house.redis.leftovers("default").is_empty());
     worker.stop();
+    let letters = house.json(&["dead", "list"]);
+    assert_eq!(letters.as_array().expect("a list").len(), 1, "{letters}");
     let letter = house.json(&["dead", "show", "bomb"]);
     assert_eq!((&letter["crashes"], &letter["attempts"], &letter["name"]), (&3.into(), &0.into(), &"crash".into()));
     let runs = house.runs("bomb");
     assert_eq!(runs.len(), 1, "a crash leaves no row of its own: {runs:?}");
-    assert_eq!((&runs[0]["outcome"], &runs[0]["run"]), (&"dead".into(), &4.into()));
+    // Once with the others in the daemon, once apart with them, three times alone, and then not again.
+    assert_eq!((&runs[0]["outcome"], &runs[0]["run"]), (&"dead".into(), &6.into()));
 }

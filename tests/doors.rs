@@ -11,15 +11,13 @@ use proptest::{
 
 use crate::support::Redis;
 
-const SCRIPT: &str = include_str!("../queue/lua/enqueue.lua");
-
 /// What the scripted door answers to one envelope.
 fn ask(script: &redis::Script, connection: &mut redis::Connection, envelope: &str) -> String {
     let mut call = script.prepare_invoke();
-    for name in ["jobs", "due", "ready:high", "ready:normal", "ready:low", "recent", "idle", "inbox", "counters"] {
+    for name in liaison_queue::door().1 {
         call.key(format!("liaison:{{default}}:{name}"));
     }
-    call.arg("default").arg(Limits::default().max_args).arg("");
+    call.arg("").arg("default").arg(Limits::default().max_args).arg(Limits::default().max_lane_depth);
     call.arg(JobId::generate().as_str()).arg(envelope);
     let answers: Vec<String> = call.invoke(connection).expect("the script answers");
     answers.into_iter().next().expect("one answer")
@@ -67,6 +65,22 @@ fn value() -> impl Strategy<Value = String> {
         "\"2030-01-01T24:00:00Z\"",
         "\"2030-01-01T00:00:00\"",
         "\"1969-01-01T00:00:00Z\"",
+        "{\"key\":\"a\"}",
+        "{\"key\":\"a b\"}",
+        "{\"key\":7}",
+        "{\"key\":null,\"on_delay\":\"pass\"}",
+        "{\"key\":\"a\",\"on_delay\":\"pass\"}",
+        "{\"key\":\"a\",\"on_delay\":null,\"scope\":null,\"for_ms\":null,\"on_conflict\":null,\"due\":null}",
+        "{\"key\":\"a\",\"on_delay\":\"wait\"}",
+        "{\"key\":\"a\",\"on_delay\":7}",
+        "{\"key\":\"a\",\"scope\":\"while_queued\",\"on_conflict\":\"replace\",\"due\":\"keep\"}",
+        "{\"key\":\"a\",\"scope\":\"until_done\"}",
+        "{\"key\":\"a\",\"scope\":\"for\",\"for_ms\":1}",
+        "{\"key\":\"a\",\"scope\":\"for\",\"for_ms\":31536000000}",
+        "{\"key\":\"a\",\"scope\":\"for\",\"for_ms\":31536000001}",
+        "{\"key\":\"a\",\"scope\":\"for\"}",
+        "{\"key\":\"a\",\"for_ms\":1}",
+        "{\"key\":\"a\",\"on_conflict\":\"maybe\"}",
     ];
     prop_oneof![
         4 => prop::sample::select(FIXED).prop_map(str::to_owned),
@@ -89,6 +103,7 @@ fn envelope() -> impl Strategy<Value = String> {
         "args",
         "lane",
         "unique",
+        "batch",
         "later",
     ];
     let field = (prop::sample::select(NAMES), value());
@@ -111,7 +126,7 @@ fn envelope() -> impl Strategy<Value = String> {
 fn the_script_and_the_daemon_accept_the_same_envelopes() {
     let redis = Redis::start_with(&["--appendonly", "no"]);
     let connection = std::cell::RefCell::new(redis.connect());
-    let script = redis::Script::new(SCRIPT);
+    let script = redis::Script::new(liaison_queue::door().0);
     let mut runner = TestRunner::new(Config { cases: 3000, failure_persistence: None, ..Config::default() });
     let agree = runner.run(&envelope(), |text| {
         let connection = &mut *connection.borrow_mut();
@@ -138,6 +153,9 @@ fn the_script_and_the_daemon_accept_the_same_envelopes() {
                     prop_assert_eq!(judged.run_at.map(|at| at.0), Some(at), "{}", text);
                 }
             }
+            (Ok(Envelope { batch: Some(_), .. }), Some(("rejected", reason))) => {
+                prop_assert!(reason.contains("is open in this queue"), "{}", reason);
+            }
             (Err(refusal), Some(("rejected", reason))) => {
                 // The same field is named.
                 if let (Some((ours, _)), Some((theirs, _))) = (refusal.0.split_once(": "), reason.split_once(": "))
@@ -158,7 +176,7 @@ fn the_script_and_the_daemon_accept_the_same_envelopes() {
 fn what_no_field_holds_is_refused_by_the_script_too() {
     let redis = Redis::start_with(&["--appendonly", "no"]);
     let mut connection = redis.connect();
-    let script = redis::Script::new(SCRIPT);
+    let script = redis::Script::new(liaison_queue::door().0);
     let deep = format!(r#"{{"job":"a","args":{}{}}}"#, "[".repeat(100), "]".repeat(100));
     let big = format!(r#"{{"job":"a","args":"{}"}}"#, "x".repeat(300_000));
     let long = format!(r#"{{"job":"a","id":"{}"}}"#, "x".repeat(10_000));

@@ -2,7 +2,7 @@
 
 mod access;
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
 use crate::{
     documents::{WIRE_PROTOCOL, blocks, section},
@@ -18,7 +18,8 @@ fn example() -> (&'static str, &'static str) {
 
 /// Run a Python program beside a server; what it printed.
 fn python(program: &str, redis: &Redis) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("queue/lua/enqueue.lua");
+    let script = redis.socket().with_file_name("enqueue.lua");
+    std::fs::write(&script, liaison_queue::door().0).expect("keep the script");
     let output = Command::new("python3")
         .args(["-I", "-c", program])
         .arg(redis.socket())

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use liaison_queue::{
-    outcome::{Done, Outcome, RunOutcome},
+    outcome::{Done, Failure, Outcome, RunOutcome},
     retry::Retry,
 };
 use serde::Deserialize;
@@ -15,6 +15,9 @@ use crate::kit::{Context, Job, Sample};
 #[derive(Debug, Deserialize)]
 pub(crate) struct Sleep {
     ms: u32,
+    /// Do not listen when somebody takes the job back.
+    #[serde(default)]
+    stubborn: bool,
 }
 
 impl Job for Sleep {
@@ -25,8 +28,10 @@ impl Job for Sleep {
     const RETRY: Retry = Retry::doubling(Duration::from_secs(1));
     const SAMPLE: Option<Sample> = Some(Sample { args: r#"{"ms": 50}"#, ends: RunOutcome::Done });
 
-    async fn run(self, _: &Context) -> Outcome {
-        tokio::time::sleep(Duration::from_millis(self.ms.into())).await;
-        Ok(Done(None))
+    async fn run(self, ctx: &Context) -> Outcome {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(self.ms.into())) => Ok(Done(None)),
+            () = ctx.cancelled(), if !self.stubborn => Err(Failure::Cancelled { reason: "woken up".to_owned() }),
+        }
     }
 }

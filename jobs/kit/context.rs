@@ -1,6 +1,8 @@
 //! What a running job knows of itself.
 
-use liaison_queue::JobId;
+use std::sync::Arc;
+
+use liaison_queue::{Claimed, JobId, bonds::BatchEnd};
 
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -8,4 +10,26 @@ pub struct Context {
     pub id: JobId,
     /// Which attempt this is; the first is 1.
     pub attempt: u32,
+    /// If this job follows a batch: how the jobs of that batch have ended.
+    pub batch: Option<BatchEnd>,
+    job: Arc<Claimed>,
+}
+
+impl Context {
+    #[must_use]
+    pub fn of(job: &Arc<Claimed>) -> Self {
+        Self { id: job.id.clone(), attempt: job.attempt(), batch: job.batch_end(), job: Arc::clone(job) }
+    }
+
+    /// Until somebody takes the job back. A handler that waits for long should stop then, and put things in order; one
+    /// that goes on is stopped where it stands after a grace.
+    pub async fn cancelled(&self) {
+        self.job.cancelled().await;
+    }
+
+    /// Whether somebody took the job back.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.job.cancellation().is_some()
+    }
 }

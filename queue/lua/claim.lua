@@ -1,36 +1,32 @@
 -- Move what is due, then lease the next jobs to one worker under one token, in one step.
--- KEYS[1] jobs (hash)      KEYS[2] tries (hash)        KEYS[3] verdicts (hash)    KEYS[4] held (hash: id -> token)
--- KEYS[5] claims (hash: token -> time and ids)         KEYS[6] leases (zset: token -> deadline)
--- KEYS[7] due (zset)       KEYS[8] departing (list)    KEYS[9] inbox (list)       KEYS[10] admitter (string)
--- KEYS[11] idle (string)   KEYS[12] paused (string)    KEYS[13] counters (hash)   KEYS[14..16] ready: high, normal, low
--- ARGV[1] a fresh token    ARGV[2] lease, ms           ARGV[3] how many           ARGV[4] byte budget
--- ARGV[5] every so many claims start from the lowest band                          ARGV[6] now, ms, or "" for TIME
+-- KEYS jobs tries verdicts held claims leases departing inbox admitter idle paused counters
+-- PARTS clock stored lanes uniques ghosts
+-- ARGV[1] now, ms, or "" for TIME    ARGV[2] a fresh token    ARGV[3] lease, ms    ARGV[4] how many    ARGV[5] byte budget
+-- ARGV[6] every so many claims start from the lowest band
 -- ARGV[7] after this time, ms, nobody waits for the answer any more: then nothing is claimed; or ""
+-- ARGV[8] "" for a daemon; `apart` or `alone` for a process that runs suspects and nothing else
 -- Returns {now, next due or 0, inbox length, paused 0|1, (id, stored, tries or "", verdict or "")*}.
--- An id whose envelope is gone was cancelled: it is passed over. Cost: O(claimed + promoted).
-local now = tonumber(ARGV[6])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+-- An id whose envelope is gone has left: it is passed over. Cost: O(claimed + promoted).
+
 -- A call that lay in a socket while Redis stood still must not take jobs for a worker that has given it up.
 if ARGV[7] ~= '' and now > tonumber(ARGV[7]) then return { now, 0, 0, 0 } end
 -- Redis lets a script go on over its memory limit once it wrote something that needs none: claiming must work then.
-redis.call('HDEL', KEYS[5], ARGV[1])
+redis.call('HDEL', claims, ARGV[2])
 -- The wake-up line has done its work; nobody who looked before may be made to count it.
-if redis.call('LINDEX', KEYS[9], 0) == '' and redis.call('EXISTS', KEYS[10]) == 0 then redis.call('LPOP', KEYS[9]) end
+if redis.call('LINDEX', inbox, 0) == '' and redis.call('EXISTS', admitter) == 0 then redis.call('LPOP', inbox) end
 
-local paused = redis.call('EXISTS', KEYS[12])
-local most, budget = tonumber(ARGV[3]), tonumber(ARGV[4])
+local is_paused = redis.call('EXISTS', paused)
+local most, budget = tonumber(ARGV[4]), tonumber(ARGV[5])
 local ids, found, bytes = {}, {}, 0
 
-local function take(key)
+local function take(key, band)
+  local haunted = band and redis.call('EXISTS', ghosts) == 1
   while #ids < most and bytes < budget do
     local part = redis.call('LPOP', key, math.min(100, most - #ids))
     if not part then return end
-    local stored = redis.call('HMGET', KEYS[1], unpack(part))
+    local stored = redis.call('HMGET', jobs, unpack(part))
     for i = 1, #part do
-      if stored[i] then
+      if not (haunted and is_ghost(band, part[i])) and stored[i] then
         ids[#ids + 1] = part[i]
         found[#found + 1] = stored[i]
         bytes = bytes + #stored[i]
@@ -39,53 +35,77 @@ local function take(key)
   end
 end
 
-take(KEYS[8])
-if paused == 0 then
-  local due = redis.call('ZRANGEBYSCORE', KEYS[7], '-inf', now, 'LIMIT', 0, 500)
-  if #due > 0 then
-    redis.call('ZREM', KEYS[7], unpack(due))
-    local bands = { {}, {}, {} }
-    for i = 1, #due do
-      local list = bands[tonumber(string.sub(due[i], 1, 1)) + 1]
-      list[#list + 1] = string.sub(due[i], 2)
-    end
-    for band = 1, 3 do
-      if #bands[band] > 0 then redis.call('RPUSH', KEYS[13 + band], unpack(bands[band])) end
+-- What is due goes by its mark: to its band, to the other suspects, or to wait for its turn in a lane that passed it.
+local BANDS = { a = '0', b = '1', c = '2' }
+local function promote()
+  local members = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 500)
+  if #members == 0 then return end
+  redis.call('ZREM', due, unpack(members))
+  local bands = { ['0'] = {}, ['1'] = {}, ['2'] = {}, g = {}, h = {} }
+  for i = 1, #members do
+    local mark, id = string.sub(members[i], 1, 1), string.sub(members[i], 2)
+    local list = bands[mark]
+    if list then
+      list[#list + 1] = id
+    else
+      local stored = redis.call('HGET', jobs, id)
+      local bonds = stored and bonds_of(stored)
+      if bonds then enter_lane(bond(bonds, 'L'), bonds, id, BANDS[mark], 0) end
     end
   end
-  -- Strict bands, but every so often the lowest goes first: nothing starves.
-  if redis.call('HINCRBY', KEYS[13], 'claims', 1) % tonumber(ARGV[5]) == 0 then
-    take(KEYS[16]) take(KEYS[15]) take(KEYS[14])
-  else
-    take(KEYS[14]) take(KEYS[15]) take(KEYS[16])
+  for band, list in pairs(bands) do
+    if #list > 0 then redis.call('RPUSH', READY[band], unpack(list)) end
   end
 end
 
-local waiting = redis.call('LLEN', KEYS[9])
-local first = redis.call('ZRANGE', KEYS[7], 0, 0, 'WITHSCORES')
-local reply = { now, tonumber(first[2] or '0'), waiting, paused }
+if ARGV[8] == 'apart' or ARGV[8] == 'alone' then
+  if is_paused == 0 then take(ARGV[8] == 'apart' and apart or alone) end
+else
+  take(departing)
+  if is_paused == 0 then
+    promote()
+    -- Strict bands, but every so often the lowest goes first: nothing starves.
+    if redis.call('HINCRBY', counters, 'claims', 1) % tonumber(ARGV[6]) == 0 then
+      take(low, '2') take(normal, '1') take(high, '0')
+    else
+      take(high, '0') take(normal, '1') take(low, '2')
+    end
+  end
+end
+
+local waiting = redis.call('LLEN', inbox)
+local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+local reply = { now, tonumber(first[2] or '0'), waiting, is_paused }
 if #ids == 0 then
-  -- Whoever brings work next will wake us: see the end of enqueue, admit and park.
-  if waiting == 0 then redis.call('SET', KEYS[11], 1) end
+  -- Whoever brings work next will wake us.
+  if waiting == 0 and ARGV[8] == '' then redis.call('SET', idle, 1) end
   return reply
 end
 
-local held = {}
+local holds = {}
 for i = 1, #ids do
-  held[2 * i - 1] = ids[i]
-  held[2 * i] = ARGV[1]
+  holds[2 * i - 1] = ids[i]
+  holds[2 * i] = ARGV[2]
 end
-redis.call('HSET', KEYS[4], unpack(held))
-redis.call('HSET', KEYS[5], ARGV[1], now .. ' ' .. table.concat(ids, ' '))
-redis.call('ZADD', KEYS[6], now + tonumber(ARGV[2]), ARGV[1])
+redis.call('HSET', held, unpack(holds))
+redis.call('HSET', claims, ARGV[2], now .. ' ' .. table.concat(ids, ' '))
+redis.call('ZADD', leases, now + tonumber(ARGV[3]), ARGV[2])
+-- What was unique while it was queued is so no longer.
+if redis.call('EXISTS', uniques) == 1 then
+  for i = 1, #ids do
+    local bonds = bonds_of(found[i])
+    local unique = bonds and bond(bonds, 'U')
+    if unique and string.sub(unique, 1, 1) == 'q' then disown(unique, ids[i]) end
+  end
+end
 -- Most queues have never seen a retry or a verdict; then two EXISTS are all that they cost.
-local tries = redis.call('EXISTS', KEYS[2]) == 1 and redis.call('HMGET', KEYS[2], unpack(ids)) or {}
-local verdicts = redis.call('EXISTS', KEYS[3]) == 1 and redis.call('HMGET', KEYS[3], unpack(ids)) or {}
+local past = redis.call('EXISTS', tries) == 1 and redis.call('HMGET', tries, unpack(ids)) or {}
+local judged = redis.call('EXISTS', verdicts) == 1 and redis.call('HMGET', verdicts, unpack(ids)) or {}
 for i = 1, #ids do
   local at = 4 * i
   reply[at + 1] = ids[i]
   reply[at + 2] = found[i]
-  reply[at + 3] = tries[i] or ''
-  reply[at + 4] = verdicts[i] or ''
+  reply[at + 3] = past[i] or ''
+  reply[at + 4] = judged[i] or ''
 end
 return reply

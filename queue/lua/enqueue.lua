@@ -1,17 +1,11 @@
 -- Judge envelopes and put the good ones into the queue, with an answer for each, in one step: the scripted door.
--- KEYS[1] jobs (hash)      KEYS[2] due (zset)          KEYS[3..5] ready: high, normal, low (lists)
--- KEYS[6] recent (zset)    KEYS[7] idle (string)       KEYS[8] inbox (list)     KEYS[9] counters (hash)
--- ARGV[1] queue name       ARGV[2] args limit, bytes   ARGV[3] now, ms, or "" for Redis TIME
--- ARGV[4..] pairs: an id to use if the envelope has none, the envelope (JSON). At most 1000 pairs.
+-- PARTS clock stored nudge lanes uniques taking_out putting
+-- ARGV[1] now, ms, or "" for TIME    ARGV[2] queue name    ARGV[3] args limit, bytes    ARGV[4] how many jobs may wait in a lane
+-- ARGV[5..] pairs: an id to use if the envelope has none, the envelope (JSON). At most 1000 pairs.
 -- Returns one line per pair: `queued ID`, `duplicate ID` or `rejected REASON`. Cost: O(pairs).
-local ID, BANDS = '^[%w_.:@/+=~%-]+$', { high = 0, normal = 1, low = 2 }
-local FIELDS = { 'job', 'id', 'queue', 'priority', 'run_at', 'expires_at', 'max_attempts', 'timeout_ms', 'trace', 'reply', 'lane', 'unique' }
-local max_args, max_envelope = tonumber(ARGV[2]), tonumber(ARGV[2]) + 4096
-local now = tonumber(ARGV[3])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
-end
+local ID, BANDS = '^[%w_.:@/+=~%-]+$', { high = '0', normal = '1', low = '2' }
+local FIELDS = { 'job', 'id', 'queue', 'priority', 'run_at', 'expires_at', 'max_attempts', 'timeout_ms', 'trace', 'reply', 'lane', 'unique', 'batch' }
+local max_args, max_envelope = tonumber(ARGV[3]), tonumber(ARGV[3]) + 4096
 -- Deeper JSON is refused by the parser, before anything recurses into it.
 cjson.decode_max_depth(64)
 
@@ -65,7 +59,58 @@ local function time(field, value)
   return nil, field .. ': ' .. show(value) .. ' is not a time; send RFC 3339 ("2030-01-31T08:00:00Z") or whole milliseconds since the epoch'
 end
 
--- The reason against an envelope; or nil, its id, band and due time.
+-- One of several words, or absent.
+local function word(field, value, words, default)
+  if value == nil or value == cjson.null then return default end
+  local meaning = type(value) == 'string' and words[value]
+  if not meaning then return nil, field .. ': `' .. show(value) .. '` is none of ' .. words[1] end
+  return meaning
+end
+
+-- An object as a field's value; a plain string stands for an object with only a key.
+local function keyed(field, value, max)
+  local object = type(value) == 'table' and value or { key = value }
+  if object.key == nil or object.key == cjson.null then return nil, field .. '.key: missing; name the key, such as "user:42"' end
+  local wrong = name(field, object.key, ID, max)
+  if wrong then return nil, wrong end
+  return object
+end
+
+local DELAYS = { 'hold, pass', hold = '', pass = ' P' }
+local SCOPES = { 'while_queued, until_done, for', while_queued = 'q', until_done = 'd', ['for'] = 't' }
+local CONFLICTS = { 'reject, replace', reject = '', replace = 'm' }
+local DUES = { 'move, keep', move = 'm', keep = 'k' }
+
+local function lane_bonds(value)
+  local lane, wrong = keyed('lane', value, 128)
+  if wrong then return nil, wrong end
+  local passes
+  passes, wrong = word('lane.on_delay', lane.on_delay, DELAYS, '')
+  return not wrong and ' L' .. lane.key .. passes, wrong
+end
+
+local function unique_bonds(value)
+  local unique, wrong = keyed('unique', value, 128)
+  if wrong then return nil, wrong end
+  local scope, conflict, moves
+  scope, wrong = word('unique.scope', unique.scope, SCOPES, 'd')
+  if not wrong then conflict, wrong = word('unique.on_conflict', unique.on_conflict, CONFLICTS, '') end
+  if not wrong then moves, wrong = word('unique.due', unique.due, DUES, 'm') end
+  if wrong then return nil, wrong end
+  local bonds, long = ' U' .. scope .. unique.key, unique.for_ms
+  if long == cjson.null then long = nil end
+  if scope == 't' then
+    wrong = long == nil and 'unique.for_ms: missing; with the scope `for`, say how long' or number('unique.for_ms', long, 31536000000)
+    if wrong then return nil, wrong end
+    bonds = bonds .. ' F' .. string.format('%.0f', long)
+  elseif long ~= nil then
+    return nil, 'unique.for_ms: only with the scope `for`; leave it out, or set the scope'
+  end
+  if conflict ~= '' then bonds = bonds .. ' O' .. moves end
+  return bonds
+end
+
+-- The reason against an envelope; or nil, its id, band, due time and bonds.
 local function judge(text)
   if #text > max_envelope then
     return 'the envelope has ' .. #text .. ' bytes, ' .. (#text - max_envelope) .. ' more than the ' .. max_envelope .. ' allowed; send a reference to the data instead'
@@ -79,8 +124,6 @@ local function judge(text)
     end
   end
   if e.job == nil then return 'job: missing; name the job to run, such as "noop"' end
-  if e.lane ~= nil then return 'lane: not available in this release; leave it out' end
-  if e.unique ~= nil then return 'unique: not available in this release; leave it out' end
   -- Only an envelope longer than the limit can hold arguments longer than it; then they are measured, roughly.
   if #text > max_args and type(e.args) == 'string' and #e.args + 2 > max_args then
     return 'args: more than the ' .. max_args .. ' bytes allowed; send a reference to the data instead'
@@ -89,8 +132,8 @@ local function judge(text)
   if not wrong and e.id ~= nil then wrong = name('id', e.id, ID, 128) end
   if not wrong and e.queue ~= nil then
     wrong = name('queue', e.queue, '^[a-z0-9][a-z0-9_.%-]*$', 64)
-    if not wrong and e.queue ~= ARGV[1] then
-      wrong = 'queue: this is the door of "' .. ARGV[1] .. '"; use the keys of "' .. e.queue .. '"'
+    if not wrong and e.queue ~= ARGV[2] then
+      wrong = 'queue: this is the door of "' .. ARGV[2] .. '"; use the keys of "' .. e.queue .. '"'
     end
   end
   if not wrong and e.priority ~= nil and not BANDS[e.priority] then
@@ -110,63 +153,31 @@ local function judge(text)
   if not wrong and run_at and expires_at and expires_at <= run_at then
     wrong = 'expires_at: not after run_at, so the job could never run; give it a later time'
   end
-  return wrong, e.id, BANDS[e.priority or 'normal'], run_at
+  local bonds = ''
+  if not wrong and (e.lane ~= nil or e.unique ~= nil or e.batch ~= nil or expires_at) then
+    local lane, unique
+    if e.lane ~= nil then lane, wrong = lane_bonds(e.lane) end
+    if not wrong and e.unique ~= nil then unique, wrong = unique_bonds(e.unique) end
+    if not wrong and e.batch ~= nil then wrong = name('batch', e.batch, ID, 128) end
+    if wrong then return wrong end
+    bonds = (lane or '') .. (unique or '') .. (expires_at and ' E' .. string.format('%.0f', expires_at) or '') .. (e.batch and ' B' .. e.batch or '')
+  end
+  return wrong, e.id, BANDS[e.priority or 'normal'], run_at, string.sub(bonds, 2)
 end
 
-local answers, ids, given, items, asked = {}, {}, {}, {}, {}
-for i = 4, #ARGV, 2 do
-  local at = (i - 2) / 2
-  local wrong, id, band, run_at = judge(ARGV[i + 1])
-  local own = id ~= nil
+local items, lines = {}, {}
+for i = 5, #ARGV, 2 do
+  local wrong, id, band, run_at, bonds = judge(ARGV[i + 1])
+  local at, kind = (i - 5) / 2 * 6, id ~= nil and '+' or '-'
   id = id or ARGV[i]
   if not wrong and (#id > 128 or not string.find(id, ID)) then wrong = 'the fallback id is not an id' end
   if wrong then
-    answers[at] = 'rejected ' .. wrong
-  else
-    ids[#ids + 1] = id
-    items[#items + 1] = { at, band, run_at, own, ARGV[i + 1] }
-    if own then given[#given + 1] = id end
+    lines[(i - 3) / 2], kind, id, band, run_at, bonds = 'rejected ' .. wrong, 'x', '', '', 0, ''
   end
+  items[at + 1], items[at + 2], items[at + 3], items[at + 4], items[at + 5], items[at + 6] = kind, id, band, run_at and string.format('%.0f', run_at) or '0', bonds, ARGV[i + 1]
 end
-
-local known = {}
-if #ids > 0 then
-  local there = redis.call('HMGET', KEYS[1], unpack(ids))
-  for i = 1, #ids do if there[i] then known[ids[i]] = true end end
+local answers = put(items, 1, tonumber(ARGV[4]))
+for at = 1, #items / 6 do
+  lines[at] = lines[at] or answers[at] or 'queued ' .. items[6 * at - 4]
 end
-if #given > 0 then
-  local until_ms = redis.call('ZMSCORE', KEYS[6], unpack(given))
-  for i = 1, #given do if until_ms[i] and tonumber(until_ms[i]) > now then known[given[i]] = true end end
-end
-
-local jobs, ready, due = {}, { {}, {}, {} }, {}
-local stamp = string.format('%013.0f', now)
-for i = 1, #ids do
-  local id, item = ids[i], items[i]
-  if known[id] then
-    answers[item[1]] = 'duplicate ' .. id
-  else
-    known[id] = true
-    jobs[#jobs + 1] = id
-    jobs[#jobs + 1] = stamp .. item[2] .. (item[4] and '+' or '-') .. item[5]
-    if item[3] and item[3] > now then
-      due[#due + 1] = string.format('%.0f', item[3])
-      due[#due + 1] = item[2] .. id
-    else
-      local list = ready[item[2] + 1]
-      list[#list + 1] = id
-    end
-    answers[item[1]] = 'queued ' .. id
-  end
-end
-if #jobs > 0 then
-  redis.call('HSET', KEYS[1], unpack(jobs))
-  for band = 1, 3 do
-    if #ready[band] > 0 then redis.call('RPUSH', KEYS[2 + band], unpack(ready[band])) end
-  end
-  if #due > 0 then redis.call('ZADD', KEYS[2], unpack(due)) end
-  redis.call('HINCRBY', KEYS[9], 'enqueued', #jobs / 2)
-  -- Somebody found nothing and sleeps: an empty line in the inbox wakes it.
-  if redis.call('DEL', KEYS[7]) == 1 then redis.call('RPUSH', KEYS[8], '') end
-end
-return answers
+return lines

@@ -1,13 +1,13 @@
 -- Look at the oldest lines of the inbox, and become the one daemon that may admit them.
--- KEYS[1] inbox (list)     KEYS[2] admitter (string, expires)     KEYS[3] claims (hash)
+-- KEYS inbox admitter claims
 -- ARGV[1] a fresh token    ARGV[2] how many lines    ARGV[3] how long the right lasts, ms    ARGV[4] byte budget
 -- Returns the lines; none when the inbox is empty, or false while another daemon holds the right. Cost: O(lines).
 -- Redis lets a script go on over its memory limit once it wrote something that needs none: admitting must work then.
-redis.call('HDEL', KEYS[3], '')
-if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[3]) then return false end
+redis.call('HDEL', claims, '')
+if not redis.call('SET', admitter, ARGV[1], 'NX', 'PX', ARGV[3]) then return false end
 local lines, bytes, at, most = {}, 0, 0, tonumber(ARGV[2])
 while at < most and bytes < tonumber(ARGV[4]) do
-  local part = redis.call('LRANGE', KEYS[1], at, math.min(at + 99, most - 1))
+  local part = redis.call('LRANGE', inbox, at, math.min(at + 99, most - 1))
   for i = 1, #part do
     lines[#lines + 1] = part[i]
     bytes = bytes + #part[i]
@@ -15,5 +15,5 @@ while at < most and bytes < tonumber(ARGV[4]) do
   at = at + 100
   if #part < 100 then break end
 end
-if #lines == 0 then redis.call('DEL', KEYS[2]) end
+if #lines == 0 then redis.call('DEL', admitter) end
 return lines

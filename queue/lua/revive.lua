@@ -1,28 +1,23 @@
 -- Bring dead letters back to life: the same ids, a new life, the count of runs going on.
--- KEYS[1] jobs (hash)      KEYS[2] tries (hash)        KEYS[3..5] ready: high, normal, low (lists)
--- KEYS[6] recent (zset)    KEYS[7] idle (string)       KEYS[8] inbox (list)       KEYS[9] counters (hash)
--- ARGV[1] now, ms, or "" for TIME    ARGV[2..] quadruples: id, band, runs so far, envelope
--- Returns one line per item: `queued` or `duplicate` (it is alive already). Cost: O(items).
-local now = tonumber(ARGV[1])
-if not now then
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- KEYS tries
+-- PARTS clock stored nudge lanes uniques taking_out putting
+-- ARGV[1] now, ms, or "" for TIME    ARGV[2] how many jobs may wait in a lane
+-- ARGV[3] how many; then how many runs each had; then sextuples as for `put`
+-- Returns position and answer for each that was not revived: `duplicate ID` (it, or who has its key, is alive) or
+-- `rejected REASON`. Cost: O(items).
+local first = 4 + tonumber(ARGV[3])
+for i = first + 1, #ARGV, 6 do
+  -- Remembered it may be; only a living one stands in its way.
+  redis.call('ZREM', recent, ARGV[i])
 end
-local answers, revived = {}, 0
-for i = 2, #ARGV, 4 do
-  local id, band = ARGV[i], ARGV[i + 1]
-  if redis.call('HSETNX', KEYS[1], id, string.format('%013.0f', now) .. band .. '+' .. ARGV[i + 3]) == 1 then
-    redis.call('HSET', KEYS[2], id, ARGV[i + 2] .. ' 0 0')
-    redis.call('RPUSH', KEYS[3 + tonumber(band)], id)
-    redis.call('ZREM', KEYS[6], id)
-    answers[#answers + 1] = 'queued'
-    revived = revived + 1
+local answers = put(ARGV, first, tonumber(ARGV[2]))
+local reply = {}
+for at = 1, tonumber(ARGV[3]) do
+  if answers[at] then
+    reply[#reply + 1] = at
+    reply[#reply + 1] = answers[at]
   else
-    answers[#answers + 1] = 'duplicate'
+    redis.call('HSET', tries, ARGV[first + 6 * (at - 1) + 1], ARGV[3 + at] .. ' 0 0')
   end
 end
-if revived > 0 then
-  redis.call('HINCRBY', KEYS[9], 'enqueued', revived)
-  if redis.call('DEL', KEYS[7]) == 1 then redis.call('RPUSH', KEYS[8], '') end
-end
-return answers
+return reply

@@ -1,11 +1,19 @@
 //! The calls of those who work: from the inbox to the claim, and from the claim to the end.
 
-use std::{sync::OnceLock, time::Duration};
+use std::time::Duration;
 
 use redis::Value;
 
 use super::{MAX_BYTES, MAX_ITEMS, Script, Scripts, bytes, script, text};
-use crate::{clock::Millis, error::QueueError, names::JobId, state::Priority};
+use crate::{
+    clock::Millis,
+    envelope::Limits,
+    error::QueueError,
+    isolation::{Isolation, Suspects},
+    names::JobId,
+    outcome::RunOutcome,
+    state::Priority,
+};
 
 script!(PEEK, "peek", "../lua/peek.lua");
 script!(ADMIT, "admit", "../lua/admit.lua");
@@ -19,7 +27,7 @@ script!(RELEASE, "release", "../lua/release.lua");
 /// What a daemon decided about one line of the inbox.
 #[derive(Debug)]
 pub(crate) enum Admission {
-    Job { id: JobId, given: bool, band: Priority, run_at: Option<Millis>, line: Vec<u8> },
+    Job { id: JobId, given: bool, band: Priority, run_at: Option<Millis>, bonds: String, line: Vec<u8> },
     Malformed { id: JobId, verdict: String, line: Vec<u8> },
     Elsewhere { id: JobId, line: Vec<u8> },
 }
@@ -49,6 +57,7 @@ pub(crate) struct ClaimTerms {
     pub low_share: u32,
     /// After this, on the clock of Redis, the call must do nothing.
     pub until: Option<Millis>,
+    pub isolation: Isolation,
 }
 
 /// One job that leaves for good.
@@ -57,6 +66,8 @@ pub(crate) struct Leaving<'a> {
     pub id: &'a JobId,
     pub token: &'a str,
     pub given: bool,
+    /// Its bonds, and how it has ended.
+    pub tied: Option<(&'a str, RunOutcome)>,
     pub reply: Option<&'a str>,
 }
 
@@ -66,6 +77,10 @@ pub(crate) struct Parking<'a> {
     pub id: &'a JobId,
     pub token: &'a str,
     pub band: Priority,
+    /// A suspect that is not cleared stays one.
+    pub suspect: Isolation,
+    /// The lane that goes on while this one waits.
+    pub passed_by: Option<&'a str>,
     pub at: Option<Millis>,
     pub tries: String,
 }
@@ -75,6 +90,7 @@ pub(crate) struct Reaped {
     pub back: u64,
     pub condemned: u64,
     pub calm_until: Option<Millis>,
+    pub suspects: Suspects,
 }
 
 fn millis(wait: Duration) -> i64 {
@@ -84,7 +100,7 @@ fn millis(wait: Duration) -> i64 {
 impl Scripts {
     /// The oldest lines of the inbox; nothing while another daemon is admitting.
     pub(crate) async fn peek(&self, token: &str, right: Duration) -> Result<Option<Vec<Vec<u8>>>, QueueError> {
-        let mut command = PEEK.command(&[&self.keys.inbox, &self.keys.admitter, &self.keys.claims]);
+        let mut command = PEEK.command(&self.keys);
         command.arg(token).arg(MAX_ITEMS).arg(millis(right)).arg(MAX_BYTES);
         match PEEK.call(&self.link, &command).await? {
             Value::Nil => Ok(None),
@@ -98,37 +114,22 @@ impl Scripts {
     pub(crate) async fn admit(
         &self,
         look: (&str, usize),
+        limits: Limits,
         items: &[Admission],
     ) -> Result<Option<(u64, u64)>, QueueError> {
-        let k = &self.keys;
-        let [high, normal, low] = self.bands();
-        let mut command = ADMIT.command(&[
-            &k.inbox,
-            &k.admitter,
-            &k.jobs,
-            &k.due,
-            high,
-            normal,
-            low,
-            &k.recent,
-            &k.departing,
-            &k.verdicts,
-            &k.outbound,
-            &k.idle,
-            &k.counters,
-        ]);
-        command.arg(look.0).arg(look.1).arg(self.clock.argument());
+        let mut command = self.asking(&ADMIT);
+        command.arg(look.0).arg(look.1).arg(limits.max_lane_depth);
         for item in items {
             match item {
-                Admission::Job { id, given, band, run_at, line } => {
+                Admission::Job { id, given, band, run_at, bonds, line } => {
                     command.arg(if *given { "+" } else { "-" }).arg(id.as_str()).arg(band.digit().to_string());
-                    command.arg(run_at.map_or(0, |at| at.0)).arg(line.as_slice());
+                    command.arg(run_at.map_or(0, |at| at.0)).arg(bonds).arg(line.as_slice());
                 }
                 Admission::Malformed { id, verdict, line } => {
-                    command.arg("x").arg(id.as_str()).arg(verdict).arg(0).arg(line.as_slice());
+                    command.arg("x").arg(id.as_str()).arg("1").arg(0).arg(verdict).arg(line.as_slice());
                 }
                 Admission::Elsewhere { id, line } => {
-                    command.arg("o").arg(id.as_str()).arg("").arg(0).arg(line.as_slice());
+                    command.arg("o").arg(id.as_str()).arg("1").arg(0).arg("").arg(line.as_slice());
                 }
             }
         }
@@ -145,29 +146,9 @@ impl Scripts {
     }
 
     pub(crate) async fn claim(&self, token: &str, terms: ClaimTerms) -> Result<ClaimReply, QueueError> {
-        let k = &self.keys;
-        let [high, normal, low] = self.bands();
-        let mut command = CLAIM.command(&[
-            &k.jobs,
-            &k.tries,
-            &k.verdicts,
-            &k.held,
-            &k.claims,
-            &k.leases,
-            &k.due,
-            &k.departing,
-            &k.inbox,
-            &k.admitter,
-            &k.idle,
-            &k.paused,
-            &k.counters,
-            high,
-            normal,
-            low,
-        ]);
-        command.arg(token).arg(millis(terms.lease)).arg(terms.most.min(MAX_ITEMS)).arg(MAX_BYTES);
-        command.arg(terms.low_share).arg(self.clock.argument());
-        command.arg(terms.until.map_or_else(String::new, |until| until.0.to_string()));
+        let mut command = self.asking(&CLAIM);
+        command.arg(token).arg(millis(terms.lease)).arg(terms.most.min(MAX_ITEMS)).arg(MAX_BYTES).arg(terms.low_share);
+        command.arg(terms.until.map_or_else(String::new, |until| until.0.to_string())).arg(terms.isolation.word());
         let Value::Array(values) = CLAIM.call(&self.link, &command).await? else {
             return Err(self.link.odd("claim", &Value::Nil));
         };
@@ -199,16 +180,18 @@ impl Scripts {
         memory: Duration,
         reply_memory: Duration,
     ) -> Result<Vec<usize>, QueueError> {
-        let k = &self.keys;
         let replies: Vec<String> =
-            items.iter().filter(|item| item.reply.is_some()).map(|item| k.reply(item.id)).collect();
-        let mut keys: Vec<&str> =
-            vec![&k.jobs, &k.held, &k.tries, &k.verdicts, &k.recent, &k.leases, &k.claims, &k.counters, &k.started];
-        keys.extend(replies.iter().map(String::as_str));
-        let mut command = ACKNOWLEDGE.command(&keys);
+            items.iter().filter(|item| item.reply.is_some()).map(|item| self.keys.reply(item.id)).collect();
+        let mut command = ACKNOWLEDGE.command_with(&self.keys, &replies);
         command.arg(self.clock.argument()).arg(millis(memory)).arg(millis(reply_memory)).arg(ended.len()).arg(ended);
         for item in items {
-            command.arg(item.id.as_str()).arg(item.token).arg(if item.given { "+" } else { "-" });
+            command.arg(item.id.as_str()).arg(item.token);
+            match item.tied {
+                None => command.arg(if item.given { "+" } else { "-" }),
+                Some((bonds, outcome)) => {
+                    command.arg(format!("{}{outcome} {bonds}", if item.given { '#' } else { '=' }))
+                }
+            };
             command.arg(item.reply.unwrap_or(""));
         }
         self.lost("acknowledge", ACKNOWLEDGE.call(&self.link, &command).await?)
@@ -216,27 +199,15 @@ impl Scripts {
 
     /// The positions of those that were no longer held.
     pub(crate) async fn park(&self, items: &[Parking<'_>], ended: &[&str]) -> Result<Vec<usize>, QueueError> {
-        let k = &self.keys;
-        let [high, normal, low] = self.bands();
-        let mut command = PARK.command(&[
-            &k.held,
-            &k.tries,
-            &k.due,
-            high,
-            normal,
-            low,
-            &k.leases,
-            &k.claims,
-            &k.idle,
-            &k.inbox,
-            &k.departing,
-            &k.verdicts,
-            &k.counters,
-            &k.started,
-        ]);
+        let mut command = self.asking(&PARK);
         command.arg(ended.len()).arg(ended);
         for item in items {
-            command.arg(item.id.as_str()).arg(item.token).arg(item.band.digit().to_string());
+            let mark = match (item.suspect, item.passed_by) {
+                (Isolation::None, None) => item.band.digit().to_string(),
+                (Isolation::None, Some(lane)) => format!("{} {lane}", item.band.digit()),
+                (suspect, _) => suspect.mark().to_owned(),
+            };
+            command.arg(item.id.as_str()).arg(item.token).arg(mark);
             command.arg(item.at.map_or(0, |at| at.0.max(1))).arg(&item.tries);
         }
         self.lost("park", PARK.call(&self.link, &command).await?)
@@ -251,16 +222,10 @@ impl Scripts {
             .collect())
     }
 
-    /// Note that the handler of a job begins that was present at a death before: another death is charged to it.
-    pub(crate) async fn note_start(&self, id: &JobId, token: &str) -> Result<(), QueueError> {
-        let note = redis::cmd("HSET").arg(&self.keys.started).arg(id.as_str()).arg(token).clone();
-        self.link.call("note a start", &note).await.map(drop)
-    }
-
     /// The tokens whose lease was taken away.
     pub(crate) async fn extend(&self, lease: Duration, tokens: &[&str]) -> Result<Vec<String>, QueueError> {
-        let mut command = EXTEND.command(&[&self.keys.leases, &self.keys.claims]);
-        command.arg(millis(lease)).arg(self.clock.argument()).arg(tokens);
+        let mut command = self.asking(&EXTEND);
+        command.arg(millis(lease)).arg(tokens);
         match EXTEND.call(&self.link, &command).await? {
             Value::Array(lost) => Ok(lost.iter().filter_map(text).collect()),
             odd => Err(self.link.odd("extend", &odd)),
@@ -272,35 +237,19 @@ impl Scripts {
     pub(crate) async fn reap(&self, lease: Duration, crash_limit: u32) -> Result<Reaped, QueueError> {
         // A dead worker's claims hold up to a thousand jobs each, so a few per step keep every step short.
         const CLAIMS_PER_STEP: usize = 20;
-        let k = &self.keys;
-        let [high, normal, low] = self.bands();
-        let mut command = REAP.command(&[
-            &k.leases,
-            &k.claims,
-            &k.held,
-            &k.tries,
-            &k.jobs,
-            high,
-            normal,
-            low,
-            &k.departing,
-            &k.verdicts,
-            &k.counters,
-            &k.pulse,
-            &k.idle,
-            &k.inbox,
-            &k.recent,
-            &k.started,
-        ]);
-        command.arg(self.clock.argument()).arg(millis(lease)).arg(crash_limit).arg(CLAIMS_PER_STEP);
+        let mut command = self.asking(&REAP);
+        command.arg(millis(lease)).arg(crash_limit).arg(CLAIMS_PER_STEP);
         let answer = REAP.call(&self.link, &command).await?;
         match &answer {
             Value::Array(counts) => match counts.as_slice() {
-                [Value::Int(back), Value::Int(condemned), Value::Int(calm)] => Ok(Reaped {
-                    back: back.unsigned_abs(),
-                    condemned: condemned.unsigned_abs(),
-                    calm_until: (*calm > 0).then_some(Millis(*calm)),
-                }),
+                [Value::Int(back), Value::Int(condemned), Value::Int(calm), Value::Int(apart), Value::Int(alone)] => {
+                    Ok(Reaped {
+                        back: back.unsigned_abs(),
+                        condemned: condemned.unsigned_abs(),
+                        calm_until: (*calm > 0).then_some(Millis(*calm)),
+                        suspects: Suspects { apart: apart.unsigned_abs(), alone: alone.unsigned_abs() },
+                    })
+                }
                 _ => Err(self.link.odd("reap", &answer)),
             },
             _ => Err(self.link.odd("reap", &answer)),
@@ -308,10 +257,7 @@ impl Scripts {
     }
 
     pub(crate) async fn release(&self, token: &str) -> Result<(), QueueError> {
-        let k = &self.keys;
-        let [high, normal, low] = self.bands();
-        let mut command =
-            RELEASE.command(&[&k.leases, &k.claims, &k.held, &k.jobs, high, normal, low, &k.departing, &k.verdicts]);
+        let mut command = self.asking(&RELEASE);
         command.arg(token);
         RELEASE.call(&self.link, &command).await.map(drop)
     }

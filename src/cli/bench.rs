@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use liaison_queue::{Ended, Phase, QueueName, Settlement, Shares, Stop, Worker, bench};
+use liaison_queue::{Ended, Phase, QueueName, Settlement, Shares, Stop, Worker, bench, outcome::RunOutcome};
 use serde::Serialize;
 
 use super::{Global, answer};
@@ -247,7 +247,7 @@ impl Bench<'_> {
             let _ = started.send(took);
             std::future::ready(())
         };
-        let finish = |job, _: Ended<()>| Settlement::leave(job, None).send();
+        let finish = |job, _: Ended<()>| Settlement::leave(job, RunOutcome::Done, None).send();
         let worker =
             Worker::start(&app.link, &app.options()?, &shares, Arc::new(NoHistory), handler, finish, &stop).await?;
         let producer = app.producer();

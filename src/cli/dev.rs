@@ -20,6 +20,7 @@ use super::{Global, answer};
 use crate::{
     app::App,
     embedded::{Folder, PrivateRedis},
+    isolation::Again,
     lifecycle::{self, Signals},
     telemetry,
 };
@@ -72,9 +73,11 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         ("store.key_file", key_file(dir)?.display().to_string()),
         ("worker.diagnostics", "true".to_owned()),
     ];
+    let environment = fixed.iter().map(|(key, value)| (variable(key), value.clone())).collect();
+    let again = Again { args: global.again(None), environment };
     let loaded = global.load_with(Vec::new(), None, fixed)?;
     telemetry::start(&loaded.config.log);
-    let app = App::new(loaded.config)?;
+    let app = App { again: Some(again), ..App::new(loaded.config)? };
     liaison_store::migrate(&app.database()?).await.context("prepare the store")?;
     let mut signals = Signals::listen()?;
     let (observer, mut seen) = mpsc::unbounded_channel();
@@ -101,6 +104,11 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     lifecycle::drain(daemon, app.config.worker.grace, &mut signals).await;
     receiver.stop().await;
     Ok(code)
+}
+
+/// The variable that sets a key of the configuration.
+fn variable(key: &str) -> String {
+    format!("LIAISON_{}", key.replace('.', "__").to_uppercase())
 }
 
 /// The folder's own key, made when it is first needed.

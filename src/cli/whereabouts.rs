@@ -31,7 +31,12 @@ pub(crate) fn detail(job: &Whereabouts, now: Millis) -> String {
             }
         }
         State::Departing => format!("waits to be recorded as {}", job.verdict.as_deref().unwrap_or("ended")),
-        State::Done | State::Dead | State::Expired | State::Cancelled => String::new(),
+        State::Waiting => {
+            let lane = job.lane.as_deref().unwrap_or_default();
+            format!("in lane {lane}, waiting for {}", words::span(now.0 - job.enqueued_at))
+        }
+        State::Suspect => "was there when a process died; waits to run apart from other jobs".to_owned(),
+        State::Done | State::Dead | State::Expired | State::Cancelled | State::Replaced => String::new(),
     }
 }
 
@@ -52,6 +57,7 @@ mod tests {
             state,
             job: Some("noop".into()),
             priority: Priority::Normal,
+            lane: Some("user:1".into()),
             enqueued_at: 1_000,
             place: Some(1_200),
             due_at: Some(63_000),

@@ -18,6 +18,9 @@ pub(crate) const MAX_ID_MEMORY: Duration = Duration::from_hours(7 * 24);
 pub(crate) const DEFAULT_MAX_ARGS: Bytes = Bytes::new(256 << 10);
 pub(crate) const MIN_MAX_ARGS: Bytes = Bytes::new(1 << 10);
 pub(crate) const MAX_MAX_ARGS: Bytes = Bytes::new(16 << 20);
+pub(crate) const DEFAULT_MAX_LANE_DEPTH: u32 = 10_000;
+pub(crate) const MIN_MAX_LANE_DEPTH: u32 = 1;
+pub(crate) const MAX_MAX_LANE_DEPTH: u32 = 10_000_000;
 pub(crate) const DEFAULT_LOW_PRIORITY_SHARE: u32 = 8;
 pub(crate) const MIN_LOW_PRIORITY_SHARE: u32 = 2;
 pub(crate) const MAX_LOW_PRIORITY_SHARE: u32 = 1000;
@@ -36,6 +39,8 @@ pub(crate) struct Queues {
     pub(crate) max_args: Bytes,
     /// Every how many claims the lowest priority is served first. Defaults to 8.
     pub(crate) low_priority_share: u32,
+    /// How many jobs may wait in one lane. Defaults to 10,000.
+    pub(crate) max_lane_depth: u32,
 }
 
 impl Queues {
@@ -56,6 +61,11 @@ impl Queues {
                 Key::new("low_priority_share", "Every how many claims the lowest priority is served first.")
                     .default(DEFAULT_LOW_PRIORITY_SHARE)
                     .within(MIN_LOW_PRIORITY_SHARE..=MAX_LOW_PRIORITY_SHARE),
+            ),
+            max_lane_depth: from.value(
+                Key::new("max_lane_depth", "How many jobs may wait in one lane; more are refused.")
+                    .default(DEFAULT_MAX_LANE_DEPTH)
+                    .within(MIN_MAX_LANE_DEPTH..=MAX_MAX_LANE_DEPTH),
             ),
         }
     }

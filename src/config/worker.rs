@@ -14,6 +14,9 @@ pub(crate) const MAX_LEASE: Duration = Duration::from_mins(10);
 pub(crate) const DEFAULT_GRACE: Duration = Duration::from_secs(25);
 pub(crate) const MIN_GRACE: Duration = Duration::ZERO;
 pub(crate) const MAX_GRACE: Duration = Duration::from_hours(1);
+pub(crate) const DEFAULT_CANCEL_GRACE: Duration = Duration::from_secs(5);
+pub(crate) const MIN_CANCEL_GRACE: Duration = Duration::ZERO;
+pub(crate) const MAX_CANCEL_GRACE: Duration = Duration::from_hours(1);
 pub(crate) const DEFAULT_DIAGNOSTICS: bool = false;
 pub(crate) const DEFAULT_CRASH_LIMIT: u32 = 3;
 pub(crate) const MIN_CRASH_LIMIT: u32 = 1;
@@ -28,9 +31,11 @@ pub(crate) struct Worker {
     pub(crate) lease: Duration,
     /// How long a stop waits for running jobs before it hands them back. Defaults to 25 s.
     pub(crate) grace: Duration,
+    /// How long a job that is taken back while it runs may go on before it is stopped. Defaults to 5 s.
+    pub(crate) cancel_grace: Duration,
     /// Whether the diagnostic jobs (`noop`, `echo`, `sleep`, `fail`, `panic`, `crash`) exist. Defaults to false.
     pub(crate) diagnostics: bool,
-    /// Claims that end with the death of the process before a job is buried. Defaults to 3.
+    /// Deaths of a process in which a job ran alone before it is buried. Defaults to 3.
     pub(crate) crash_limit: u32,
 }
 
@@ -53,12 +58,20 @@ impl Worker {
                     .default(DEFAULT_GRACE)
                     .within(MIN_GRACE..=MAX_GRACE),
             ),
+            cancel_grace: from.value(
+                Key::new(
+                    "cancel_grace",
+                    "How long a job that is taken back while it runs may go on before it is stopped.",
+                )
+                .default(DEFAULT_CANCEL_GRACE)
+                .within(MIN_CANCEL_GRACE..=MAX_CANCEL_GRACE),
+            ),
             diagnostics: from.value(
                 Key::new("diagnostics", "Whether the jobs `noop`, `echo`, `sleep`, `fail`, `panic` and `crash` exist.")
                     .default(DEFAULT_DIAGNOSTICS),
             ),
             crash_limit: from.value(
-                Key::new("crash_limit", "Claims that end with the death of the process before a job is buried.")
+                Key::new("crash_limit", "Deaths of a process in which a job ran alone before it is buried.")
                     .default(DEFAULT_CRASH_LIMIT)
                     .within(MIN_CRASH_LIMIT..=MAX_CRASH_LIMIT),
             ),

@@ -62,16 +62,16 @@ fn a_host_at_the_scripted_door_can_enqueue() {
     let redis = Redis::start();
     let [_, host, _] = users();
     let mut connection = log_in(&redis, &host);
-    let script = file("queue/lua/enqueue.lua");
+    let (script, keys) = liaison_queue::door();
     let sha: String = redis::cmd("SCRIPT").arg("LOAD").arg(script).query(&mut connection).expect("load the script");
     // A sleeper is woken too, and a delay is parked.
     redis.ask::<String>(&["SET", "liaison:{default}:idle", "1"]);
     let mut call = redis::cmd("EVALSHA");
-    call.arg(sha).arg(9);
-    for name in ["jobs", "due", "ready:high", "ready:normal", "ready:low", "recent", "idle", "inbox", "counters"] {
+    call.arg(sha).arg(keys.len());
+    for name in keys {
         call.arg(format!("liaison:{{default}}:{name}"));
     }
-    call.arg("default").arg(1024).arg("");
+    call.arg("").arg("default").arg(1024).arg(10_000);
     for (id, envelope) in [
         ("a", r#"{"job":"noop"}"#),
         ("-", r#"{"job":"noop","id":"b","run_at":"2999-01-01T00:00:00Z"}"#),
@@ -145,7 +145,9 @@ fn the_daemons_rights_are_the_commands_in_the_code() {
     let [.., daemon] = users();
     let granted: BTreeSet<String> = daemon.iter().filter_map(|word| word.strip_prefix('+')).map(String::from).collect();
     let mut used = BTreeSet::new();
-    for (folder, before) in [("queue", "cmd(\""), ("queue/scripts", "cmd(\""), ("queue/lua", "call('")] {
+    for (folder, before) in
+        [("queue", "cmd(\""), ("queue/scripts", "cmd(\""), ("queue/lua", "call('"), ("queue/lua/parts", "call('")]
+    {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         for entry in std::fs::read_dir(folder).expect("the sources").filter_map(Result::ok) {
             // The benchmark has a server of its own.

@@ -43,10 +43,16 @@ pub(super) async fn run(app: &App, args: &ListArgs, json: bool) -> Result<ExitCo
         Some(State::Done) => ended(app, RunOutcome::Done, queue, args.limit.ask(), now).await?,
         Some(State::Expired) => ended(app, RunOutcome::Expired, queue, args.limit.ask(), now).await?,
         Some(State::Cancelled) => ended(app, RunOutcome::Cancelled, queue, args.limit.ask(), now).await?,
+        Some(State::Replaced) => ended(app, RunOutcome::Replaced, queue, args.limit.ask(), now).await?,
         Some(State::Dead) => dead(app, queue, args.limit.ask(), now).await?,
-        Some(state @ (State::Scheduled | State::Ready | State::Running | State::Departing)) => {
-            alive(app, &[state], queue, args.limit.ask(), now).await?
-        }
+        Some(
+            state @ (State::Scheduled
+            | State::Waiting
+            | State::Ready
+            | State::Suspect
+            | State::Running
+            | State::Departing),
+        ) => alive(app, &[state], queue, args.limit.ask(), now).await?,
     };
     args.limit.cut(&mut found);
     if json {
@@ -61,7 +67,8 @@ pub(super) async fn run(app: &App, args: &ListArgs, json: bool) -> Result<ExitCo
 }
 
 /// Nearest to its end first.
-const LIVING: [State; 4] = [State::Departing, State::Running, State::Ready, State::Scheduled];
+const LIVING: [State; 6] =
+    [State::Departing, State::Running, State::Suspect, State::Ready, State::Waiting, State::Scheduled];
 
 async fn alive(app: &App, states: &[State], queue: Option<QueueName>, most: u32, now: Millis) -> Result<Vec<Found>> {
     let queues = match queue {

@@ -1,0 +1,41 @@
+-- Let a waiting job go sooner: at once, from the head of its band; or from another band.
+-- KEYS jobs tries
+-- PARTS clock stored nudge lanes uniques taking_out
+-- ARGV[1] now, ms, or "" for TIME    ARGV[2] id    ARGV[3] `now`, or the digit of a band
+-- Returns what was done: `moved`, or why nothing was: `running`, `departing`, `waiting` (its lane is busy), `suspect`
+-- (it waits to run apart) or `unknown`. Cost: O(log waiting).
+local id, to = ARGV[2], ARGV[3]
+local stored = redis.call('HGET', jobs, id)
+if not stored then return 'unknown' end
+local place, at, from = take_out(id, stored)
+if place == 'running' or place == 'departing' then return place end
+local band, bonds = band_of(stored), bonds_of(stored)
+if to ~= 'now' then
+  redis.call('HSET', jobs, id, string.sub(stored, 1, 13) .. to .. string.sub(stored, 15))
+end
+if place == 'suspect' then
+  redis.call('LPUSH', from, id)
+  return 'suspect'
+elseif place == 'waiting' then
+  local member = to == 'now' and from or in_lane(bond(bonds, 'L'), bonds, to, string.format('%.0f', at), id)
+  redis.call('ZADD', lanes, 0, member)
+  return to == 'now' and 'waiting' or 'moved'
+elseif to ~= 'now' then
+  if place == 'ready' then
+    redis.call('RPUSH', READY[to], id)
+  else
+    local mark = (from == 'g' or from == 'h') and from or from == band and to or PASSING[to]
+    redis.call('ZADD', due, string.format('%.0f', at), mark .. id)
+  end
+else
+  -- A time that its last run promised holds no more.
+  local past = redis.call('HGET', tries, id)
+  if past then redis.call('HSET', tries, id, string.match(past, '^%d+ %d+ %d+') .. ' now') end
+  if from == PASSING[band] then
+    enter_lane(bond(bonds, 'L'), bonds, id, band, 0)
+  else
+    redis.call('LPUSH', READY[from or band], id)
+  end
+end
+nudge()
+return 'moved'

@@ -1,0 +1,54 @@
+-- Taking a job out of where it waits. It is not searched for in the long lists of ready ids: a ghost is left there,
+-- `BAND ID` in `ghosts` with their number, which the next claim passes over; a band's digit alone counts its ghosts.
+-- KEYS held verdicts departing expiring ghosts
+
+-- Where it was, when it was due, and what it takes to put it back: `waiting` in its lane (its member), `scheduled` (its
+-- mark), `suspect` (its list) or `ready`. What is `running` or `departing` is left where it is.
+local function take_out(id, stored)
+  if redis.call('HEXISTS', held, id) == 1 then return 'running', 0 end
+  if redis.call('HEXISTS', verdicts, id) == 1 then return 'departing', 0 end
+  local band, bonds = band_of(stored), bonds_of(stored)
+  local lane = bonds and bond(bonds, 'L')
+  if lane then
+    -- Its time has passed already if it let others pass meanwhile.
+    for _, run_at in ipairs({ bond(bonds, 'A') or '0', '0' }) do
+      local member = in_lane(lane, bonds, band, run_at, id)
+      if redis.call('ZREM', lanes, member) == 1 then return 'waiting', tonumber(run_at), member end
+    end
+  end
+  for _, mark in ipairs({ band, PASSING[band], 'g', 'h' }) do
+    local at = redis.call('ZSCORE', due, mark .. id)
+    if at then
+      redis.call('ZREM', due, mark .. id)
+      return 'scheduled', tonumber(at), mark
+    end
+  end
+  -- Few jobs are suspects, so these lists are short.
+  for _, list in ipairs({ apart, alone }) do
+    if redis.call('LREM', list, 1, id) == 1 then return 'suspect', 0, list end
+  end
+  redis.call('HINCRBY', ghosts, band .. id, 1)
+  redis.call('HINCRBY', ghosts, band, 1)
+  return 'ready', 0
+end
+
+-- What ties a job to others ends: the lane goes on, the key is free.
+local function let_go(id, bonds)
+  local lane, unique = bond(bonds, 'L'), bond(bonds, 'U')
+  local handed_on = lane and leave_lane(lane, id)
+  if unique then disown(unique, id) end
+  if bond(bonds, 'E') then redis.call('ZREM', expiring, id) end
+  return handed_on
+end
+
+-- A waiting job ends without a run: it departs, to be recorded with this verdict. Where it was, and when it was due.
+local function condemn(id, stored, verdict)
+  local place, at = take_out(id, stored)
+  if place ~= 'running' and place ~= 'departing' then
+    redis.call('HSET', verdicts, id, verdict)
+    redis.call('RPUSH', departing, id)
+    local bonds = bonds_of(stored)
+    if bonds then let_go(id, bonds) end
+  end
+  return place, at
+end

@@ -1,0 +1,115 @@
+//! What operators do to jobs: take them back, hurry them, move them to another band, empty a queue.
+//!
+//! Each is one atomic step. What is taken back leaves through the departing list, so that it is recorded with who did
+//! it and why.
+
+use crate::{
+    clock::Clock,
+    error::QueueError,
+    link::Link,
+    names::{JobId, LaneName, QueueName},
+    scripts::{MAX_ITEMS, Scripts},
+    state::{Priority, closed_set},
+};
+
+/// Who and why, at most: longer reasons are cut off.
+const MAX_REASON: usize = 500;
+
+closed_set! {
+    /// What became of a wish to take a job back.
+    Cancelled {
+        /// It waited, and leaves.
+        Removed => "removed",
+        /// It runs: its handler is told, and stopped if it goes on.
+        Asked => "asked",
+        /// It is on its way out already.
+        Departing => "departing",
+        Unknown => "unknown",
+    }
+}
+
+closed_set! {
+    /// What became of a wish to move a job.
+    Moved {
+        Moved => "moved",
+        Running => "running",
+        Departing => "departing",
+        /// Its lane is busy: it goes when its turn comes.
+        Waiting => "waiting",
+        /// It was there when a process died, and waits to run apart.
+        Suspect => "suspect",
+        Unknown => "unknown",
+    }
+}
+
+closed_set! {
+    /// What became of a wish to let others of a lane pass its head.
+    Skipped {
+        Skipped => "skipped",
+        Running => "running",
+        /// It is about to run.
+        Ready => "ready",
+        /// There is no such lane.
+        Empty => "empty",
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Operator(Scripts);
+
+impl Operator {
+    #[must_use]
+    pub fn new(link: Link, queue: QueueName) -> Self {
+        Self(Scripts::new(link, queue, Clock::Redis))
+    }
+
+    /// Take jobs back; one answer for each.
+    ///
+    /// # Errors
+    /// When Redis does not answer; what was sent before then stands.
+    pub async fn cancel(&self, ids: &[JobId], by: &str, why: &str) -> Result<Vec<Cancelled>, QueueError> {
+        let (why, mut answers) = (reason(by, why), Vec::with_capacity(ids.len()));
+        for chunk in ids.chunks(MAX_ITEMS) {
+            let words = self.0.cancel(&why, &chunk.iter().collect::<Vec<_>>()).await?;
+            answers.extend(words.iter().map(|word| word.parse().unwrap_or(Cancelled::Unknown)));
+        }
+        Ok(answers)
+    }
+
+    /// Take back some of what waits: how many. Zero when nothing waits any more, but for lines that no daemon admitted.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn purge(&self, by: &str, why: &str) -> Result<u64, QueueError> {
+        self.0.purge(&reason(by, why), MAX_ITEMS).await
+    }
+
+    /// Let a job that waits for its time run at once.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn run_now(&self, id: &JobId) -> Result<Moved, QueueError> {
+        Ok(self.0.move_to(id, None).await?.parse().unwrap_or(Moved::Unknown))
+    }
+
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn reprioritise(&self, id: &JobId, band: Priority) -> Result<Moved, QueueError> {
+        Ok(self.0.move_to(id, Some(band)).await?.parse().unwrap_or(Moved::Unknown))
+    }
+
+    /// Let the others of a lane pass its head while that waits for its time; and which job that is.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn skip(&self, lane: &LaneName) -> Result<(Skipped, Option<JobId>), QueueError> {
+        let (what, id) = self.0.skip(lane).await?;
+        Ok((what.parse().unwrap_or(Skipped::Empty), JobId::parse(&id).ok()))
+    }
+}
+
+/// One line, of what a person wrote.
+fn reason(by: &str, why: &str) -> String {
+    let text = if why.is_empty() { format!("by {by}") } else { format!("by {by}: {why}") };
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_REASON).collect()
+}

@@ -73,6 +73,11 @@ impl Batches {
         Self(Scripts::new(link, queue, Clock::Redis))
     }
 
+    #[cfg(all(test, feature = "worker"))]
+    pub(crate) fn of(scripts: Scripts) -> Self {
+        Self(scripts)
+    }
+
     /// Open a batch; `follow_up` is the envelope of the job that comes after it. Opened twice, it is one.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ mod lanes;
 #[cfg(feature = "worker")]
 mod leases;
 mod link;
+#[cfg(all(test, feature = "worker"))]
+mod model_tests;
 mod names;
 mod operator;
 pub mod outcome;

@@ -40,7 +40,7 @@ pub(crate) enum Objection {
 }
 
 impl Objection {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         match text.split_once(' ')? {
             ("duplicate", id) => Some(Self::Duplicate(id.to_owned())),
             ("rejected", reason) => Some(Self::Rejected(reason.to_owned())),
@@ -92,6 +92,20 @@ impl Scripts {
             }
         }
         Ok(objections)
+    }
+
+    /// One line per envelope, which the script judges: our own clients judge for themselves.
+    #[cfg(test)]
+    pub(crate) async fn enqueue(&self, limits: Limits, items: &[(&JobId, &[u8])]) -> Result<Vec<String>, QueueError> {
+        let mut command = self.asking(&ENQUEUE);
+        command.arg(self.queue.as_str()).arg(limits.max_args).arg(limits.max_lane_depth);
+        for (id, envelope) in items {
+            command.arg(id.as_str()).arg(*envelope);
+        }
+        match ENQUEUE.call(&self.link, &command).await? {
+            Value::Array(lines) => Ok(lines.iter().filter_map(text).collect()),
+            odd => Err(self.link.odd("enqueue", &odd)),
+        }
     }
 
     /// One word per id: see `lua/cancel.lua`.

@@ -653,7 +653,8 @@ impl World {
                 ensure(job.place == Place::Waiting, || format!("{id} was skipped in {:?}", job.place))
             }
             ("running", Some(job)) => ensure(matches!(job.place, Place::Held(_)), || format!("{id} does not run")),
-            ("ready", Some(job)) => ensure(job.place == Place::Waiting, || format!("{id} is {:?}", job.place)),
+            // About to run, or about to leave.
+            ("ready", Some(job)) => ensure(!matches!(job.place, Place::Held(_)), || format!("{id} is {:?}", job.place)),
             ("empty", None) => Ok(()),
             (said, job) => Err(format!("the skipping in {lane} says {said} {id}: {job:?}")),
         }
@@ -932,13 +933,16 @@ impl World {
             self.reap().await?;
             self.claim(&mut dice, true).await?;
         }
+        // An entry that was taken out of a band is passed over when it comes by, and its ghost with it.
+        let terms = ClaimTerms { lease: LEASE, most: 1000, low_share: 3, until: None, isolation: Isolation::None };
+        let last = self.scripts.claim("w/last", terms).await.map_err(|fault| shown(&fault))?;
+        ensure(last.items.is_empty(), || format!("{:?} came after the end", last.items))?;
         let left: Vec<_> = self.model.alive.iter().map(|(id, job)| (id, &job.place)).collect();
         ensure(left.is_empty(), || format!("never ended: {left:?}"))?;
         self.inspect().await?;
         let dump = self.dump().await?;
         for (name, count) in dump.lists.iter().map(|(name, list)| (name, list.iter().filter(|l| !l.is_empty()).count()))
         {
-            // An entry that was taken out of a band is passed over when it comes by, and its ghost with it.
             ensure(count == 0, || {
                 format!("{name} is not empty: {:?}, ghosts {:?}", dump.lists[name], dump.hashes["ghosts"])
             })?;

@@ -151,6 +151,8 @@ impl Keeper {
                     // Invariant: whoever lost a lease can neither record nor acknowledge under it.
                     claim.lose();
                     kept.leases.remove(&claim.token);
+                    // The sooner they stop here, the less is done twice.
+                    claim.running().for_each(|job| job.cancel("by losing its lease".to_owned()));
                     warn!(
                         queue = %claim.queue, jobs = claim.open(),
                         "lost the lease on {} jobs: this process was silent for too long, they may run elsewhere now",

@@ -6,6 +6,7 @@ mod crashing;
 mod documents;
 mod doors;
 mod embedding;
+mod lanes;
 mod leasing;
 mod outages;
 mod recording;

@@ -24,7 +24,7 @@ check: deps
 	cargo test --locked --test promises tidy::
 
 bench: deps
-	cargo run --release -- bench $(ARGS)
+	cargo run --release -- bench --all $(ARGS)
 
 deps:
 	@.ci/deps

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use crate::{
     clock::Clock,
+    envelope::Limits,
     error::QueueError,
     isolation::Isolation,
     link::Link,
@@ -73,6 +74,70 @@ pub async fn push(link: &Link, queue: &QueueName, lines: &[String]) -> Result<()
         link.call("push", redis::cmd("RPUSH").arg(&scripts.keys.inbox).arg(chunk)).await?;
     }
     Ok(())
+}
+
+/// Enqueue by the script for hosts, which judges in Redis.
+///
+/// # Errors
+/// When Redis does not answer, or rejects one.
+pub async fn enqueue_judged(link: &Link, queue: &QueueName, lines: &[String]) -> Result<(), QueueError> {
+    let scripts = Scripts::new(link.clone(), queue.clone(), Clock::Redis);
+    for chunk in lines.chunks(MAX_ITEMS) {
+        let ids: Vec<JobId> = chunk.iter().map(|_| JobId::generate()).collect();
+        let items: Vec<_> = ids.iter().zip(chunk).map(|(id, line)| (id, line.as_bytes())).collect();
+        for said in scripts.enqueue(Limits::default(), &items).await? {
+            if !said.starts_with("queued ") {
+                return Err(link.odd("enqueue", &redis::Value::SimpleString(said)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keep the same lines with the two commands that it takes at least, in batches, beside the queue.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn keep_bare(link: &Link, queue: &QueueName, from: u64, lines: &[String]) -> Result<(), QueueError> {
+    let scripts = Scripts::new(link.clone(), queue.clone(), Clock::Redis);
+    for (at, chunk) in lines.chunks(MAX_ITEMS).enumerate() {
+        let first = from + (at * MAX_ITEMS) as u64;
+        let ids: Vec<String> = (0..chunk.len() as u64).map(|n| format!("{:026}", first + n)).collect();
+        let (mut keep, mut wait) = (redis::cmd("HSET"), redis::cmd("RPUSH"));
+        keep.arg(scripts.keys.named("jobs"));
+        wait.arg(scripts.keys.named("ready:normal")).arg(&ids);
+        for (id, line) in ids.iter().zip(chunk) {
+            keep.arg(id).arg(line);
+        }
+        let mut pipe = redis::pipe();
+        pipe.add_command(keep).add_command(wait);
+        link.calls("keep", &pipe).await?;
+    }
+    Ok(())
+}
+
+/// One bare round trip.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn ping(link: &Link) -> Result<(), QueueError> {
+    link.call("ping", &redis::cmd("PING")).await.map(drop)
+}
+
+/// The processor time that Redis takes for so many of the least of its commands, in pipelines of 64.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn pings(link: &Link, count: u64) -> Result<Duration, QueueError> {
+    let before = processor_time(link).await?;
+    let mut pipe = redis::pipe();
+    for _ in 0..64 {
+        pipe.cmd("PING");
+    }
+    for _ in 0..count.div_ceil(64) {
+        link.calls("ping", &pipe).await?;
+    }
+    Ok(processor_time(link).await?.saturating_sub(before))
 }
 
 /// The processor time that Redis has used so far.

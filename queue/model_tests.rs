@@ -4,7 +4,10 @@
 //! A failing sequence is cut down to the steps that matter and printed with its seed, which then belongs into
 //! `REGRESSIONS`. `LIAISON_SEQUENCES` sets how many sequences are tried, `LIAISON_SEED` where they begin.
 
+mod held;
+mod inspection;
 mod model;
+mod operating;
 mod server;
 mod world;
 

@@ -120,6 +120,11 @@ pub(crate) fn known() -> Vec<Known> {
     reader.known
 }
 
+/// The variable that sets a key, for a process that we start.
+pub(crate) fn variable(key: &str) -> String {
+    format!("LIAISON_{}", key.replace('.', "__").to_uppercase())
+}
+
 /// Read all the sources and check them.
 pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let mut raw = RawConfig::new(known());

@@ -85,7 +85,6 @@ fn keys() -> BTreeSet<String> {
     let of_queue = quoted(&source, " = \"")
         .into_iter()
         .filter(|name| !name.starts_with("liaison:"))
-        .into_iter()
         .map(|name| format!("liaison:{{QUEUE}}:{name}"));
     let replies = quoted(&source, "format!(\"{}").into_iter().map(|name| name.replace("{id}", "ID"));
     whole.into_iter().chain(of_queue).chain(replies.map(|name| format!("liaison:{{QUEUE}}:{name}"))).collect()

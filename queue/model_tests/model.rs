@@ -15,6 +15,7 @@ pub(super) enum Place {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "a list of what has happened to it")]
 pub(super) struct Job {
     pub(super) place: Place,
     pub(super) given: bool,

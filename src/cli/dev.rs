@@ -73,7 +73,7 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         ("store.key_file", key_file(dir)?.display().to_string()),
         ("worker.diagnostics", "true".to_owned()),
     ];
-    let environment = fixed.iter().map(|(key, value)| (variable(key), value.clone())).collect();
+    let environment = fixed.iter().map(|(key, value)| (crate::config::variable(key), value.clone())).collect();
     let again = Again { args: global.again(None), environment };
     let loaded = global.load_with(Vec::new(), None, fixed)?;
     telemetry::start(&loaded.config.log);
@@ -104,11 +104,6 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     lifecycle::drain(daemon, app.config.worker.grace, &mut signals).await;
     receiver.stop().await;
     Ok(code)
-}
-
-/// The variable that sets a key of the configuration.
-fn variable(key: &str) -> String {
-    format!("LIAISON_{}", key.replace('.', "__").to_uppercase())
 }
 
 /// The folder's own key, made when it is first needed.

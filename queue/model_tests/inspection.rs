@@ -210,7 +210,7 @@ impl World {
 
 /// What Redis holds, as far as it can be wrong.
 #[derive(Debug, Default)]
-struct Dump {
+pub(super) struct Dump {
     pub(super) hashes: BTreeMap<&'static str, BTreeMap<String, String>>,
     lists: BTreeMap<&'static str, Vec<String>>,
     sets: BTreeMap<&'static str, BTreeMap<String, f64>>,

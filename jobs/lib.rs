@@ -3,8 +3,8 @@
 mod diagnostics;
 mod kit;
 
-use diagnostics::{Crash, Echo, Fail, Noop, Panic, Sleep};
-pub use kit::{Context, Entry, Sample};
+use diagnostics::{Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
+pub use kit::{Context, Entry, Limits, Sample};
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[
@@ -14,6 +14,8 @@ pub const CATALOG: &[Entry] = &[
     Entry::of::<Fail>().diagnostic(),
     Entry::of::<Panic>().diagnostic(),
     Entry::of::<Crash>().diagnostic(),
+    Entry::of::<Knock>().diagnostic(),
+    Entry::of::<Pair>().diagnostic(),
 ];
 
 /// The entry of this name or alias.

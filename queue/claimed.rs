@@ -213,6 +213,12 @@ impl Claimed {
         self.claim.token.split_once('/').map_or("", |(worker, _)| worker)
     }
 
+    /// Under which token it is held: with its id, who it is to a limiter.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.claim.token
+    }
+
     /// The handler begins, at this time of the queue's clock.
     pub fn start(&self, now: Millis) {
         self.started_ms.store(now.0, Ordering::Release);

@@ -403,7 +403,7 @@ fn job_name(envelope: &str) -> Option<String> {
     serde_json::from_str::<Named>(envelope).ok().map(|named| named.job)
 }
 
-fn redis_time(value: &Value) -> Millis {
+pub(crate) fn redis_time(value: &Value) -> Millis {
     let part = |at: usize| -> i64 {
         if let Value::Array(parts) = value {
             parts.get(at).and_then(text).and_then(|t| t.parse().ok()).unwrap_or(0)

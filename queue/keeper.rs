@@ -17,6 +17,7 @@ use crate::{
     flow::{Flow, Stage},
     isolation::Suspects,
     leases::Leases,
+    limiter::Limiter,
     outcome::Verdict,
     scripts::{MAX_ITEMS, Scripts, text},
     stop::{Phase, Stopping},
@@ -42,6 +43,7 @@ pub(crate) struct Kept {
 
 pub(crate) struct Keeper {
     pub queues: Vec<Kept>,
+    pub limiter: Limiter,
     pub worker: String,
     pub host: String,
     pub lease: Duration,
@@ -63,10 +65,12 @@ impl Keeper {
                 tokio::select! {
                     () = self.run() => {}
                     () = self.listen() => {}
+                    () = self.limiter.tend() => {}
                     _ = done => {}
                 }
-                // Best effort: the cards would be struck off by themselves later.
+                // Best effort: cards would be struck off by themselves later, and permits lapse.
                 let _ = tokio::time::timeout(BEAT, self.sign_off()).await;
+                let _ = tokio::time::timeout(BEAT, self.limiter.settle()).await;
             });
             drop(alive);
         })

@@ -2,7 +2,7 @@
 //! on one node of a cluster. `docs/wire-protocol.md` lists them.
 
 use crate::{
-    names::{JobId, QueueName},
+    names::{JobId, LimitKey, QueueName},
     state::Priority,
 };
 
@@ -89,5 +89,49 @@ impl Keys {
     #[must_use]
     pub(crate) fn reply(&self, id: &JobId) -> String {
         format!("{}reply:{id}", self.prefix)
+    }
+}
+
+/// How the keys of all limits begin: those of one share its hash tag.
+const LIMITS: &str = "liaison:{limit:";
+
+/// The keys of one limit.
+#[derive(Debug, Clone)]
+pub(crate) struct LimitKeys {
+    pub line: String,
+    pub slots: String,
+    pub late: String,
+    pub state: String,
+    pub passes: String,
+    pub holders: String,
+    pub permits: String,
+}
+
+impl LimitKeys {
+    #[must_use]
+    pub(crate) fn of(limit: &LimitKey) -> Self {
+        let part = |name: &str| format!("{LIMITS}{limit}}}:{name}");
+        Self {
+            line: part("line"),
+            slots: part("slots"),
+            late: part("late"),
+            state: part("state"),
+            passes: part("passes"),
+            holders: part("holders"),
+            permits: part("permits"),
+        }
+    }
+
+    /// What the names of all of them match, and of nothing else.
+    #[must_use]
+    pub(crate) fn pattern() -> String {
+        format!("{LIMITS}*")
+    }
+
+    /// Whose key this is.
+    #[must_use]
+    pub(crate) fn limit(key: &str) -> Option<LimitKey> {
+        let (name, _) = key.strip_prefix(LIMITS)?.split_once('}')?;
+        LimitKey::parse(name).ok()
     }
 }

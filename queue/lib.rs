@@ -35,6 +35,7 @@ mod keys;
 mod lanes;
 #[cfg(feature = "worker")]
 mod leases;
+pub mod limiter;
 mod link;
 #[cfg(all(test, feature = "worker"))]
 mod model_tests;
@@ -58,8 +59,9 @@ pub use error::{QueueError, chain};
 pub use inspector::{Depths, Inspector, Whereabouts, now, queues};
 pub use isolation::{Isolation, Suspects};
 pub use lanes::{LaneCard, LaneView};
+pub use limiter::{DayView, HolderView, Limit, LimitView, Limiter, Permit, Said, Zone, list as limits, show as limit};
 pub use link::{Link, LinkOptions};
-pub use names::{BatchId, JobId, JobName, LaneName, QueueName, UniqueKey};
+pub use names::{BatchId, JobId, JobName, LaneName, LimitKey, QueueName, UniqueKey};
 pub use operator::{Cancelled, Moved, Operator, Skipped};
 pub use producer::{Producer, Receipt, Revival};
 pub use scripts::door;

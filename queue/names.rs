@@ -107,6 +107,25 @@ name!(
     "small letters, digits and, after the first, _ . -"
 );
 
+name!(
+    /// What is limited together, such as one user at one provider: `google:user:42`.
+    LimitKey,
+    "limit key",
+    128,
+    |_, b| b.is_ascii_alphanumeric() || b"_.:@/+=~-".contains(&b),
+    "letters, digits and _ . : @ / + = ~ -"
+);
+
+impl LimitKey {
+    /// Of a job that runs so many times at once, over all daemons.
+    ///
+    /// # Errors
+    /// When it is no name of a job.
+    pub fn of_job(name: &str) -> Result<Self, String> {
+        Self::parse(&format!("job:{name}"))
+    }
+}
+
 impl JobId {
     /// An id that stands in Redis already: it was judged when it came in.
     #[cfg(feature = "worker")]

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "worker")]
 pub(crate) mod held;
+pub(crate) mod limits;
 pub(crate) mod waiting;
 
 use std::sync::OnceLock;
@@ -80,7 +81,10 @@ impl Script {
             }
             let names: Vec<_> = keys.iter().map(|key| key.rsplit(':').next().unwrap_or(key)).collect();
             let values: Vec<_> = (1..=keys.len()).map(|number| format!("KEYS[{number}]")).collect();
-            let mut text = format!("local {} = {}\n", names.join(", "), values.join(", "));
+            let mut text = String::new();
+            if !keys.is_empty() {
+                text = format!("local {} = {}\n", names.join(", "), values.join(", "));
+            }
             for line in parts.iter().chain([&self.source]).flat_map(|source| without_comments(source)) {
                 text.push_str(&line.replace("KEYS_DECLARED", &keys.len().to_string()));
                 text.push('\n');
@@ -103,6 +107,13 @@ impl Script {
             command.arg(keys.named(key));
         }
         command.arg(further);
+        command
+    }
+
+    /// For a script that counts its keys by itself.
+    fn command_of(&self, keys: &[&str]) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&self.whole().sha).arg(keys.len()).arg(keys);
         command
     }
 
@@ -145,6 +156,10 @@ impl Scripts {
         command.arg(self.clock.argument());
         command
     }
+}
+
+pub(crate) fn millis(wait: std::time::Duration) -> i64 {
+    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
 }
 
 pub(crate) fn bytes(value: Value) -> Option<Vec<u8>> {

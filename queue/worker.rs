@@ -19,6 +19,7 @@ use crate::{
     keeper::{Keeper, Kept},
     keys,
     leases::Leases,
+    limiter::Limiter,
     link::Link,
     names::{JobId, QueueName},
     scripts::{MAX_ITEMS, Scripts, held::ClaimTerms},
@@ -44,6 +45,8 @@ pub struct WorkerOptions {
     pub low_share: u32,
     pub limits: Limits,
     pub memory: Memory,
+    /// Its permits are kept while their jobs run.
+    pub limiter: Limiter,
 }
 
 /// A running worker. It ends by its [`Stop`].
@@ -131,6 +134,7 @@ impl Worker {
         let (alive, keeper_gone) = tokio::sync::oneshot::channel();
         let keeper = Keeper {
             queues: kept,
+            limiter: options.limiter.aside(aside),
             worker: id.clone(),
             host: options.host.clone(),
             lease: options.lease,

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use liaison_queue::{
-    Inspector, Isolation, Link, LinkOptions, Memory, Producer, QueueName, Screen, Served, Shares, Stop, Worker,
-    WorkerOptions, clock::Clock, envelope::Limits,
+    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Producer, QueueName, Screen, Served, Shares, Stop,
+    Worker, WorkerOptions, clock::Clock, envelope::Limits,
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -22,6 +22,9 @@ use crate::{
 
 /// How long a reply waits for a host that asked for it.
 const REPLY_MEMORY: Duration = Duration::from_mins(10);
+
+/// A permit outlives the lease of its job, so that an outage that the job survives does not free its place.
+const PERMIT_LEASES: u32 = 2;
 
 /// Made from the configuration; connects when it is used.
 pub(crate) struct App {
@@ -149,9 +152,11 @@ impl App {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
         };
+        let options = self.options()?;
         let runner = Arc::new(Runner {
             shares: Arc::clone(&shares),
             diagnostics: config.worker.diagnostics,
+            limiter: options.limiter.clone(),
             cancel_grace: config.worker.cancel_grace,
         });
         let handler = move |job| {
@@ -159,7 +164,7 @@ impl App {
             async move { runner.run(job).await }
         };
         let finish = move |job, ended| records.take(job, ended);
-        let worker = Worker::start(&self.link, &self.options()?, &shares, screen, handler, finish, &stop).await?;
+        let worker = Worker::start(&self.link, &options, &shares, screen, handler, finish, &stop).await?;
         let mut recorder = JoinSet::new();
         recorder.spawn(recording);
         let wards = match (&self.again, self.isolation) {
@@ -184,6 +189,7 @@ impl App {
             low_share: config.queues.low_priority_share,
             limits: self.limits(),
             memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
+            limiter: Limiter::new(self.link.clone(), Clock::Redis, config.worker.lease * PERMIT_LEASES),
         })
     }
 }

@@ -11,6 +11,7 @@ mod dev;
 mod enqueue;
 mod jobs;
 mod keys;
+mod limits;
 mod manual;
 mod migrate;
 mod queues;
@@ -88,6 +89,9 @@ enum Command {
     /// Who works, and on what
     #[command(subcommand)]
     Workers(workers::WorkersCommand),
+    /// Limits that hold over all daemons: what passed, who waits, who holds
+    #[command(subcommand)]
+    Limits(limits::LimitsCommand),
     /// Bring the database up to date
     Migrate(migrate::MigrateArgs),
     /// Print the configuration in effect, with where it came from, or all its mistakes
@@ -137,6 +141,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Dead(command) => dead::run(&global, &command),
         Command::Queues(command) => queues::run(&global, &command),
         Command::Workers(command) => workers::run(&global, &command),
+        Command::Limits(command) => limits::run(&global, &command),
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Check => check::run(&global),
         Command::Keys(command) => keys::run(&global, &command),

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use liaison_jobs::{Context, Entry};
+use liaison_jobs::{Context, Entry, Limits as JobLimits};
 use liaison_queue::{
-    Claimed, Shares,
+    Claimed, Limit, LimitKey, Limiter, Permit, Shares,
     clock::Millis,
     envelope::{Envelope, Limits},
     outcome::{Done, Failure, Outcome},
@@ -70,6 +70,7 @@ pub(crate) struct Runner {
     pub(crate) shares: Arc<Shares>,
     pub(crate) diagnostics: bool,
     pub(crate) cancel_grace: Duration,
+    pub(crate) limiter: Limiter,
 }
 
 impl Runner {
@@ -96,15 +97,27 @@ impl Runner {
         let outcome = match found {
             _ if brief.expires_at.is_some_and(|end| end <= now) => Err(Failure::Expired),
             Err(reason) => Err(Failure::fatal(reason)),
-            Ok(entry) => {
-                let timeout = envelope.timeout.unwrap_or(entry.timeout);
-                let args = envelope.args.map_or("{}", |args| args.get()).to_owned();
-                let ctx = Context::of(&job);
-                job.start(now);
-                self.until_cancelled(&job, timeout, (entry.run)(args, ctx)).await
-            }
+            Ok(entry) => self.handle(&job, &envelope, entry).await,
         };
         Ran { brief, outcome }
+    }
+
+    async fn handle(&self, job: &Arc<Claimed>, envelope: &Envelope<'_>, entry: &Entry) -> Outcome {
+        // Held to the end of the handler, whichever that is.
+        let _place = self.place(job, entry).await?;
+        let timeout = envelope.timeout.unwrap_or(entry.timeout);
+        let args = envelope.args.map_or("{}", |args| args.get()).to_owned();
+        let limits = JobLimits::new(self.limiter.clone(), job.id.clone(), job.token().to_owned());
+        let ctx = Context::of(job, limits);
+        job.start(self.shares.now());
+        self.until_cancelled(job, timeout, (entry.run)(args, ctx)).await
+    }
+
+    /// One of the places that a job has that runs only so many times at once.
+    async fn place(&self, job: &Claimed, entry: &Entry) -> Result<Option<Permit>, Failure> {
+        let Some(most) = entry.concurrency else { return Ok(None) };
+        let key = LimitKey::of_job(entry.name).map_err(Failure::fatal)?;
+        self.limiter.pass(&key, &[Limit::concurrent(most)], &job.id, job.token()).await.map(Some)
     }
 
     /// Run a handler to its end; to that of its time; or, once somebody takes the job back, to that of its grace.

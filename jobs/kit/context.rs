@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use liaison_queue::{Claimed, JobId, bonds::BatchEnd};
 
+use super::Limits;
+
 #[derive(Debug, Clone)]
 pub struct Context {
     /// The same over all attempts: what makes a second run of the same job recognisable.
@@ -12,13 +14,16 @@ pub struct Context {
     pub attempt: u32,
     /// If this job follows a batch: how the jobs of that batch have ended.
     pub batch: Option<BatchEnd>,
+    /// What it may do how often, over all daemons.
+    pub limits: Limits,
     job: Arc<Claimed>,
 }
 
 impl Context {
     #[must_use]
-    pub fn of(job: &Arc<Claimed>) -> Self {
-        Self { id: job.id.clone(), attempt: job.attempt(), batch: job.batch_end(), job: Arc::clone(job) }
+    pub fn of(job: &Arc<Claimed>, limits: Limits) -> Self {
+        let (id, attempt, batch) = (job.id.clone(), job.attempt(), job.batch_end());
+        Self { id, attempt, batch, limits, job: Arc::clone(job) }
     }
 
     /// Until somebody takes the job back. A handler that waits for long should stop then, and put things in order; one

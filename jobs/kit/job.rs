@@ -20,6 +20,8 @@ pub(crate) trait Job: DeserializeOwned + Send + 'static {
     const ABOUT: &'static str;
     const TIMEOUT: Duration;
     const RETRY: Retry;
+    /// How many of it may run at once, over all daemons.
+    const CONCURRENCY: Option<u32> = None;
     /// What `liaison dev` sends to show it.
     const SAMPLE: Option<Sample>;
 
@@ -44,6 +46,7 @@ pub struct Entry {
     pub diagnostic: bool,
     pub timeout: Duration,
     pub retry: Retry,
+    pub concurrency: Option<u32>,
     pub sample: Option<Sample>,
     /// Whether these arguments (JSON) fit the job; if not, which field is wrong and how.
     pub check: fn(&str) -> Result<(), String>,
@@ -60,6 +63,7 @@ impl Entry {
             diagnostic: false,
             timeout: J::TIMEOUT,
             retry: J::RETRY,
+            concurrency: J::CONCURRENCY,
             sample: J::SAMPLE,
             check: |args| parse::<J>(args).map(drop),
             run: |args, ctx| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::Value;
 
-use super::{MAX_BYTES, MAX_ITEMS, Script, Scripts, bytes, script, text};
+use super::{MAX_BYTES, MAX_ITEMS, Script, Scripts, bytes, millis, script, text};
 use crate::{
     clock::Millis,
     envelope::Limits,
@@ -91,10 +91,6 @@ pub(crate) struct Reaped {
     pub condemned: u64,
     pub calm_until: Option<Millis>,
     pub suspects: Suspects,
-}
-
-fn millis(wait: Duration) -> i64 {
-    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Scripts {

@@ -79,7 +79,23 @@ pub(crate) fn rate(number: u64, over: Duration) -> String {
 }
 
 /// The fields that hold an instant as milliseconds inside the queue.
-const INSTANTS: &[&str] = &["enqueued_at", "due_at", "next_due_at", "running_since", "started_at", "beat_at", "since"];
+const INSTANTS: &[&str] = &[
+    "enqueued_at",
+    "due_at",
+    "next_due_at",
+    "running_since",
+    "started_at",
+    "beat_at",
+    "since",
+    "oldest_pass_at",
+    "newest_pass_at",
+    "began_at",
+    "next_slot_at",
+    "last_slot_at",
+    "until",
+    "blocked_until",
+    "reset_at",
+];
 
 /// Programs too get instants as RFC 3339, whoever counted them in milliseconds.
 pub(crate) fn with_dates(mut value: Value) -> Value {

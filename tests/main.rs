@@ -8,6 +8,7 @@ mod doors;
 mod embedding;
 mod lanes;
 mod leasing;
+mod limiting;
 mod outages;
 mod recording;
 mod retrying;

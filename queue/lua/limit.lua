@@ -192,7 +192,8 @@ else
     end
     return low == first and from or math.max(from, at(low - 1) + step)
   end
-  local from, moved = ready, true
+  -- Room there is now is somebody's who should be here already.
+  local from, moved = ready > now and ready or now + step, true
   for _ = 1, 32 do
     moved, slot = false, free(from)
     for i = 1, #rules do

@@ -87,7 +87,10 @@ fn keys() -> BTreeSet<String> {
         .filter(|name| !name.starts_with("liaison:"))
         .map(|name| format!("liaison:{{QUEUE}}:{name}"));
     let replies = quoted(&source, "format!(\"{}").into_iter().map(|name| name.replace("{id}", "ID"));
-    whole.into_iter().chain(of_queue).chain(replies.map(|name| format!("liaison:{{QUEUE}}:{name}"))).collect()
+    let of_limit = quoted(&source, "part(\"").into_iter().map(|name| format!("liaison:{{limit:KEY}}:{name}"));
+    // How the keys of a limit begin is no key.
+    let whole = whole.into_iter().filter(|key| !key.ends_with(':'));
+    whole.chain(of_queue).chain(of_limit).chain(replies.map(|name| format!("liaison:{{QUEUE}}:{name}"))).collect()
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn a_permit_is_kept_while_its_job_runs_and_comes_back_at_every_end() {
     assert_eq!(counter.seen().most, 1, "the other one came in before the first had gone");
     worker.stop();
 
-    let house = House::sqlite().set("LIAISON_WORKER__LEASE", "60s").set("LIAISON_WORKER__SHUTDOWN_GRACE", "100ms");
+    let house = House::sqlite().set("LIAISON_WORKER__LEASE", "60s").set("LIAISON_WORKER__GRACE", "100ms");
     let worker = house.worker();
     let ends = [
         ("done", json!({"hold_ms": 10}), "done"),
@@ -142,7 +142,8 @@ fn a_retry_after_is_obeyed_by_all_daemons() {
     let lines: Vec<String> = (0..10).map(|n| knock(&format!("after-{n}"), &counter, &limit, &[])).collect();
     house.redis.push("default", &lines);
     until("another one has passed", || counter.count() >= 2);
-    let waited = counter.seen().arrivals[1] - counter.seen().arrivals[0];
+    let arrivals = counter.seen().arrivals.clone();
+    let waited = arrivals[1] - arrivals[0];
     assert!(waited >= Duration::from_millis(1_900), "came back after {waited:?}");
     daemons.into_iter().for_each(|daemon| drop(daemon.stop()));
 }

@@ -181,7 +181,9 @@ fn show(rows: BTreeMap<String, Row>, json: bool) -> ExitCode {
         let table: Vec<_> = rows.iter().map(cells).collect();
         answer::table(&["JOB", "OUTCOME", "EXPECTED", "ATTEMPTS", "TOOK", "RESULT OR REASON"], &table);
         answer::line("");
-        answer::line("`crash` is left out: it would take this process with it.");
+        answer::line(
+            "`crash` is left out: it would take this process with it. `knock` and `pair` need somebody to call.",
+        );
         answer::line(if well { "All ended as they should." } else { "Not all ended as they should." });
     }
     if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }

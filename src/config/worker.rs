@@ -33,7 +33,7 @@ pub(crate) struct Worker {
     pub(crate) grace: Duration,
     /// How long a job that is taken back while it runs may go on before it is stopped. Defaults to 5 s.
     pub(crate) cancel_grace: Duration,
-    /// Whether the diagnostic jobs (`noop`, `echo`, `sleep`, `fail`, `panic`, `crash`) exist. Defaults to false.
+    /// Whether the diagnostic jobs (`noop`, `echo`, `sleep`, `fail`, `panic`, `crash`, `knock`, `pair`) exist. Defaults to false.
     pub(crate) diagnostics: bool,
     /// Deaths of a process in which a job ran alone before it is buried. Defaults to 3.
     pub(crate) crash_limit: u32,
@@ -67,8 +67,11 @@ impl Worker {
                 .within(MIN_CANCEL_GRACE..=MAX_CANCEL_GRACE),
             ),
             diagnostics: from.value(
-                Key::new("diagnostics", "Whether the jobs `noop`, `echo`, `sleep`, `fail`, `panic` and `crash` exist.")
-                    .default(DEFAULT_DIAGNOSTICS),
+                Key::new(
+                    "diagnostics",
+                    "Whether the jobs `noop`, `echo`, `sleep`, `fail`, `panic`, `crash`, `knock` and `pair` exist.",
+                )
+                .default(DEFAULT_DIAGNOSTICS),
             ),
             crash_limit: from.value(
                 Key::new("crash_limit", "Deaths of a process in which a job ran alone before it is buried.")

@@ -18,7 +18,7 @@ fn written(text: &str) -> u64 {
 
 fn unit_of(unit: &str) -> Option<u64> {
     Some(match unit {
-        "" | "bytes" => 1,
+        "" | "bytes" | "ms" => 1,
         "KiB" => 1 << 10,
         "MiB" => 1 << 20,
         "s" => 1_000,

@@ -119,6 +119,11 @@ fn the_daemon_and_the_command_line_work_with_the_rights_of_the_protocol() {
     ] {
         house.json(command);
     }
+    // A limited job, that calls nobody.
+    let limited = r#"{"job":"pair","args":{"address":"127.0.0.1:1"},"id":"limited","max_attempts":1}"#;
+    house.redis.push("default", &[limited.to_owned()]);
+    until("it has passed", || house.cli(&["limits", "show", "job:pair"]).status.success());
+    house.json(&["limits", "list"]);
     // One that is held while its worker dies is reaped by the next.
     house.redis.push("default", &[r#"{"job":"sleep","args":{"ms":500},"id":"survivor"}"#.to_owned()]);
     until("it runs", || house.redis.ask::<bool>(&["HEXISTS", "liaison:{default}:held", "survivor"]));

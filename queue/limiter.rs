@@ -29,7 +29,7 @@ use crate::{
     outcome::Failure,
     scripts::{
         MAX_ITEMS,
-        limits::{Ask, Back, Heard, LimitScripts, Rule, Terms},
+        limits::{Ask, Heard, LimitScripts, Rule, Terms},
     },
 };
 
@@ -90,7 +90,7 @@ pub struct Limiter {
 struct Watch {
     /// How far Redis's clock is ahead of ours.
     offset_ms: AtomicI64,
-    /// The quickest answer lately, in µs: what is above it is jitter.
+    /// At most what the quickest answer takes, in µs: what is above it is jitter.
     floor_us: AtomicU64,
     away: AtomicBool,
 }
@@ -99,8 +99,7 @@ impl Limiter {
     /// Permits lapse after `lease` unless a keeper renews them.
     #[must_use]
     pub fn new(link: Link, clock: Clock, lease: Duration) -> Self {
-        let watch =
-            Watch { offset_ms: AtomicI64::new(0), floor_us: AtomicU64::new(u64::MAX), away: AtomicBool::new(false) };
+        let watch = Watch { offset_ms: AtomicI64::new(0), floor_us: AtomicU64::new(0), away: AtomicBool::new(false) };
         Self { scripts: LimitScripts { link, clock }, permits: Arc::default(), lease, watch: Arc::new(watch) }
     }
 
@@ -113,13 +112,14 @@ impl Limiter {
     pub async fn pass(&self, key: &LimitKey, limits: &[Limit], id: &JobId, token: &str) -> Result<Permit, Failure> {
         rule::check(limits).map_err(Failure::fatal)?;
         let holds = limits.iter().any(|limit| matches!(limit, Limit::Concurrent(_)));
-        let permit = if holds { Permit::asked(&self.permits, key, id, token) } else { Permit::empty() };
+        let (permit, token) =
+            if holds { Permit::asked(&self.permits, key, id, token) } else { (Permit::empty(), token.to_owned()) };
         let terms = self.terms();
         // Midnight may come between the look at the clock and the question, but hardly twice.
         for _ in 0..3 {
             let rules: Vec<Rule> = limits.iter().map(|limit| limit.rule(self.now())).collect();
             let asked = Instant::now();
-            let answer = self.scripts.ask(key, (id, token), &terms, &rules).await;
+            let answer = self.scripts.ask(key, (id, &token), &terms, &rules).await;
             let took = asked.elapsed();
             match answer {
                 Ok(Ask::Passed { now }) => {
@@ -155,15 +155,12 @@ impl Limiter {
 
     /// Send back what was dropped. The keeper does so by itself; what cannot be sent is kept until it has lapsed.
     pub async fn settle(&self) {
-        for (key, mut backs) in self.permits.returned() {
-            while !backs.is_empty() {
-                let chunk: Vec<Back> = backs.iter().take(MAX_ITEMS).map(|(back, _)| back.clone()).collect();
-                if let Err(fault) = self.scripts.give_back(&key, &chunk).await {
-                    debug!(limit = %key, error = chain(&fault), "permits could not be given back");
-                    self.permits.keep(&key, backs, self.lease);
-                    break;
+        for (key, backs) in self.permits.returned(self.lease) {
+            for chunk in backs.chunks(MAX_ITEMS) {
+                match self.scripts.give_back(&key, chunk).await {
+                    Ok(()) => self.permits.arrived(&key, chunk),
+                    Err(fault) => debug!(limit = %key, error = chain(&fault), "permits could not be given back"),
                 }
-                backs.drain(..chunk.len());
             }
         }
     }
@@ -193,7 +190,10 @@ impl Limiter {
         for (key, renewed) in futures_util::future::join_all(renewals).await {
             match renewed {
                 Ok(lost) if lost.is_empty() => {}
-                Ok(lost) => warn!(limit = %key, jobs = lost.len(), "limit {key}: permits were lost to other runs"),
+                Ok(lost) => {
+                    warn!(limit = %key, jobs = lost.len(), "limit {key}: permits were lost to later runs of their jobs");
+                    self.permits.lost(key, &lost);
+                }
                 Err(fault) => warn!(limit = %key, error = chain(&fault), "limit {key}: permits cannot be renewed"),
             }
         }
@@ -237,6 +237,10 @@ impl Limiter {
 
     /// Whether this answer took so much longer than others that its job, sent off now, could meet the next ones.
     fn is_late(&self, took: Duration, margin: Duration) -> bool {
+        // Where time stands still there is no jitter.
+        if !matches!(self.scripts.clock, Clock::Redis) {
+            return false;
+        }
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let floor = self.watch.floor_us.fetch_min(took, Ordering::AcqRel).min(took);
         let late = Duration::from_micros(took - floor) > margin;

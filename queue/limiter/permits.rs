@@ -3,8 +3,7 @@
 //! A permit that cannot be given back, because the process dies or Redis is away, lapses with its lease.
 
 use std::{
-    collections::HashMap,
-    mem,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -27,7 +26,8 @@ struct Held {
     who: Who,
 }
 
-type Who = (LimitKey, JobId);
+/// What is limited, and the job with the token of its claim: a run that came too late is somebody else.
+type Who = (LimitKey, JobId, String);
 
 #[derive(Debug, Default)]
 pub(crate) struct Permits {
@@ -39,10 +39,13 @@ pub(crate) struct Permits {
 struct State {
     held: HashMap<Who, Holding>,
     returned: Vec<(LimitKey, Back, Instant)>,
+    /// Permits so far.
+    made: u64,
 }
 
 #[derive(Debug)]
 struct Holding {
+    /// New for each permit: one that is given back late takes nothing from a job that has passed again meanwhile.
     token: String,
     /// A job that passes the same limit twice in one run holds one permit.
     times: usize,
@@ -57,17 +60,17 @@ impl Permit {
     }
 
     /// Made before the question is sent: should nobody wait for the answer any more, what it gave is given back.
-    pub(super) fn asked(permits: &Arc<Permits>, key: &LimitKey, id: &JobId, token: &str) -> Self {
-        let who = (key.clone(), id.clone());
-        permits.with(|state| {
-            let fresh = || Holding { token: token.to_owned(), times: 0, since: None };
+    /// With the token that Redis is to know it by.
+    pub(super) fn asked(permits: &Arc<Permits>, key: &LimitKey, id: &JobId, token: &str) -> (Self, String) {
+        let who = (key.clone(), id.clone(), token.to_owned());
+        let known_by = permits.with(|state| {
+            state.made += 1;
+            let fresh = || Holding { token: format!("{token}#{}", state.made), times: 0, since: None };
             let holding = state.held.entry(who.clone()).or_insert_with(fresh);
-            if holding.token != token {
-                *holding = fresh();
-            }
             holding.times += 1;
+            holding.token.clone()
         });
-        Self(Some(Held { permits: Arc::clone(permits), who }))
+        (Self(Some(Held { permits: Arc::clone(permits), who })), known_by)
     }
 
     pub(super) fn granted(self) -> Self {
@@ -105,7 +108,7 @@ impl Drop for Permit {
             if holding.times == 0
                 && let Some(Holding { token, since, .. }) = state.held.remove(&who)
             {
-                let (key, id) = who;
+                let (key, id, _) = who;
                 let back = Back { id, token, held: since.map(|since| since.elapsed()) };
                 state.returned.push((key, back, Instant::now()));
                 permits.wake.notify_one();
@@ -119,19 +122,30 @@ impl Permits {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What came back and was not sent yet, by key.
-    pub(super) fn returned(&self) -> HashMap<LimitKey, Vec<(Back, Instant)>> {
+    /// What came back and has not arrived yet, by key. What has lapsed meanwhile is forgotten.
+    pub(super) fn returned(&self, lease: Duration) -> HashMap<LimitKey, Vec<Back>> {
         let mut by_key: HashMap<LimitKey, Vec<_>> = HashMap::new();
-        for (key, back, at) in self.with(|state| mem::take(&mut state.returned)) {
-            by_key.entry(key).or_default().push((back, at));
-        }
+        self.with(|state| {
+            state.returned.retain(|(_, _, at)| at.elapsed() < lease);
+            for (key, back, _) in &state.returned {
+                by_key.entry(key.clone()).or_default().push(back.clone());
+            }
+        });
         by_key
     }
 
-    /// It could not be sent; what lapses before the next try is forgotten.
-    pub(super) fn keep(&self, key: &LimitKey, backs: Vec<(Back, Instant)>, lease: Duration) {
-        let fresh = backs.into_iter().filter(|(_, at)| at.elapsed() < lease);
-        self.with(|state| state.returned.extend(fresh.map(|(back, at)| (key.clone(), back, at))));
+    /// These have arrived.
+    pub(super) fn arrived(&self, key: &LimitKey, backs: &[Back]) {
+        let tokens: HashSet<&str> = backs.iter().map(|back| back.token.as_str()).collect();
+        self.with(|state| {
+            state.returned.retain(|(of, back, _)| of != key || !tokens.contains(back.token.as_str()));
+        });
+    }
+
+    /// Somebody else holds these now.
+    #[cfg_attr(not(feature = "worker"), expect(dead_code, reason = "the keeper renews"))]
+    pub(super) fn lost(&self, key: &LimitKey, ids: &[String]) {
+        self.with(|state| state.held.retain(|(of, id, _), _| of != key || !ids.iter().any(|lost| lost == id.as_str())));
     }
 
     /// What is held, by key.
@@ -139,7 +153,7 @@ impl Permits {
     pub(super) fn held(&self) -> HashMap<LimitKey, Vec<(JobId, String)>> {
         let mut by_key: HashMap<LimitKey, Vec<_>> = HashMap::new();
         self.with(|state| {
-            for ((key, id), holding) in state.held.iter().filter(|(_, holding)| holding.since.is_some()) {
+            for ((key, id, _), holding) in state.held.iter().filter(|(_, holding)| holding.since.is_some()) {
                 by_key.entry(key.clone()).or_default().push((id.clone(), holding.token.clone()));
             }
         });
@@ -152,11 +166,11 @@ mod tests {
     use super::*;
 
     fn ask(permits: &Arc<Permits>) -> Permit {
-        Permit::asked(permits, &LimitKey::parse("k").unwrap(), &JobId::parse("a").unwrap(), "t")
+        Permit::asked(permits, &LimitKey::parse("k").unwrap(), &JobId::parse("a").unwrap(), "t").0
     }
 
     fn returned(permits: &Permits) -> usize {
-        permits.returned().values().map(Vec::len).sum()
+        permits.returned(Duration::from_mins(1)).values().map(Vec::len).sum()
     }
 
     #[test]
@@ -168,6 +182,20 @@ mod tests {
         assert_eq!((returned(&permits), permits.held().len()), (0, 1));
         drop(second);
         assert_eq!((returned(&permits), permits.held().len()), (1, 0));
+    }
+
+    #[test]
+    fn what_comes_back_is_kept_until_it_has_arrived_and_takes_nothing_from_the_next() {
+        let permits = Arc::<Permits>::default();
+        drop(ask(&permits).granted());
+        let next = ask(&permits).granted();
+        let (key, backs) = permits.returned(Duration::from_mins(1)).into_iter().next().unwrap();
+        assert_ne!(backs[0].token, permits.held()[&key][0].1, "the permit of the same job is another one");
+        assert_eq!(returned(&permits), 1, "not yet");
+        permits.arrived(&key, &backs);
+        assert_eq!((returned(&permits), permits.held().len()), (0, 1));
+        assert!(permits.returned(Duration::ZERO).is_empty());
+        drop(next);
     }
 
     #[test]

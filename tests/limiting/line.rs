@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use liaison_queue::{Limit, Said, Zone, clock::Millis};
+use rustix::process::Signal;
 
 use super::world::World;
 use crate::support::Redis;
@@ -205,7 +206,7 @@ fn what_is_not_used_leaves_redis_and_what_is_used_is_bounded() {
     let world = World::new();
     let mut gate = world.gate("bounded");
     let rules = [
-        Limit::window(20, Duration::from_secs(60)),
+        Limit::window(20, Duration::from_mins(1)),
         Limit::bucket(100, Duration::from_secs(1), 50),
         Limit::daily(1_000, Zone::UTC),
         Limit::concurrent(5),
@@ -241,4 +242,31 @@ fn jobs_pass_on_a_full_redis_and_wait_for_one_that_is_away() {
     let gate = world.gate("full");
     let until = gate.pass("c", &[Limit::per_second(2)]).expect_err("nobody answers");
     assert!((SECOND..=2 * SECOND).contains(&(until - gate.now())), "it asks again soon");
+}
+
+#[test]
+fn a_pass_whose_answer_is_late_is_not_used_and_its_job_is_the_next() {
+    let world = World::new();
+    let gate = world.real_gate("stall");
+    let zone: Zone = super::noon().parse().expect("a zone");
+    let rules = [Limit::window(5, Duration::from_mins(10)), Limit::daily(1_000, zone)];
+    drop(gate.pass("quick", &rules).expect("room"));
+    let passes_today = || {
+        let state: Vec<String> = world.redis.ask(&["HGETALL", "liaison:{limit:stall}:state"]);
+        let day = state.chunks(2).find(|field| field[0].starts_with("day:")).expect("a day");
+        day[1].clone()
+    };
+    // Redis judges, and then its answer is on the way for longer than ways differ.
+    world.redis.signal(Signal::STOP);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::park_timeout(Duration::from_millis(500));
+            world.redis.signal(Signal::CONT);
+        });
+        gate.pass("late", &rules).expect_err("too late to be used");
+    });
+    assert_eq!((passes_today(), gate.size("LLEN", "passes")), ("1".to_owned(), 2), "the day has it back");
+    gate.pass("newcomer", &rules).expect_err("the late one comes first");
+    drop(gate.pass("late", &rules).expect("its place was kept"));
+    assert_eq!(passes_today(), "2");
 }

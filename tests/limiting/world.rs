@@ -43,7 +43,15 @@ impl World {
     }
 
     pub(super) fn gate(&self, key: &str) -> Gate<'_> {
-        let clock = Clock::fixed(Millis(BEGIN));
+        self.gate_on(key, Clock::fixed(Millis(BEGIN)))
+    }
+
+    /// On the clock of Redis.
+    pub(super) fn real_gate(&self, key: &str) -> Gate<'_> {
+        self.gate_on(key, Clock::Redis)
+    }
+
+    fn gate_on(&self, key: &str, clock: Clock) -> Gate<'_> {
         let limiter = Limiter::new(self.link.clone(), clock.clone(), LEASE);
         Gate { world: self, limiter, clock, key: LimitKey::parse(key).expect("a key"), now: BEGIN }
     }

@@ -3,7 +3,7 @@
 //! A job asks before it calls. All rules of a key are judged in one step, and a job that may not pass is told until
 //! when to wait: it is parked without an attempt or a row, and keeps its place in the line, so that parked jobs come
 //! back one after the other. What counts is the actual pass: to come back late, or never, breaks no rule, and blocks
-//! nobody for longer than [`GRACE`]. When Redis does not answer, the job waits a little; nothing passes unasked.
+//! nobody for longer than ten seconds. When Redis does not answer, the job waits a little; nothing passes unasked.
 
 mod days;
 mod permits;

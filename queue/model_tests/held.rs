@@ -53,6 +53,7 @@ impl World {
                     ensure(!self.model.paused, || format!("{} was claimed from a paused queue", item.id))?;
                     ensure(job.due_at <= now, || format!("{} was claimed {} ms early", item.id, job.due_at - now))?;
                     ensure(item.verdict.is_empty(), || format!("{} has a verdict", item.id))?;
+                    ensure(job.suspect == isolation, || format!("{} ran {isolation}, not {}", item.id, job.suspect))?;
                     self.is_its_turn(&item.id)?;
                 }
                 (place, verdict) => return Err(format!("{} was claimed from {place:?}, {verdict:?}", item.id)),
@@ -195,6 +196,8 @@ impl World {
                     job.runs += u32::from(kind == 0);
                     job.attempts += u32::from(kind == 0);
                     job.due_at = at.map_or(0, |at| at.0);
+                    // Whoever ended an attempt is cleared.
+                    job.suspect = if kind == 0 { Isolation::None } else { isolation };
                 }
             }
             self.model.forget_hold(id, &token);

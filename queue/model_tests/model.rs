@@ -27,6 +27,8 @@ pub(super) struct Job {
     /// Others of its lane may be ahead of it by now.
     pub(super) passed: bool,
     pub(super) was_claimed: bool,
+    /// How it has to run next time.
+    pub(super) suspect: Isolation,
     /// It was looked at when it expired.
     pub(super) swept: bool,
     /// How it ends, decided without a run.
@@ -135,6 +137,7 @@ impl Model {
             order: self.orders,
             passed: bonds.lane.as_ref().is_some_and(|lane| lane.passes),
             was_claimed: false,
+            suspect: Isolation::None,
             swept: false,
             verdict: None,
             is_free: false,
@@ -211,6 +214,7 @@ impl Model {
         if isolation == Isolation::Alone {
             job.crashes += 1;
         }
+        job.suspect = if isolation == Isolation::None { Isolation::Apart } else { Isolation::Alone };
         if job.verdict.is_some() {
             job.place = Place::Departing;
         } else if job.crashes >= limit {

@@ -85,7 +85,7 @@ const WEIGHTS: &[(Step, usize)] = &[
     (Step::Acknowledge, 12),
     (Step::Park, 8),
     (Step::Extend, 2),
-    (Step::Crash, 2),
+    (Step::Crash, 6),
     (Step::LoseAnswer, 2),
     (Step::Pass, 10),
     (Step::Reap, 8),

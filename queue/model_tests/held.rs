@@ -216,27 +216,38 @@ impl World {
     }
 
     pub(super) async fn extend(&mut self, dice: &mut Dice) -> Check {
-        let Some(token) = self.some_token(dice) else { return Ok(()) };
-        let lost = self.scripts.extend(LEASE, &[&token]).await.map_err(|fault| shown(&fault))?;
-        let Some(held) = self.model.tokens.get_mut(&token) else { return Ok(()) };
-        let there = held
-            .ids
-            .iter()
-            .any(|id| self.model.alive.get(id).is_some_and(|job| job.place == Place::Held(token.clone())));
-        if lost.is_empty() {
-            held.deadline = self.model.now + i64::try_from(LEASE.as_millis()).unwrap_or(0);
-            Ok(())
-        } else {
-            ensure(!there, || format!("{token} lost its lease, and still holds jobs"))
+        match self.some_token(dice) {
+            Some(token) => self.extend_one(&token).await,
+            None => Ok(()),
         }
     }
 
-    /// Nobody extends, acknowledges or parks under some claim any more, until its lease lapses.
-    pub(super) fn crash(&mut self, dice: &mut Dice) {
-        if let Some(held) = self.some_token(dice).and_then(|token| self.model.tokens.get_mut(&token)) {
-            held.deadline = held.deadline.min(self.model.now + 10_000);
+    async fn extend_one(&mut self, token: &str) -> Check {
+        let lost = self.scripts.extend(LEASE, &[token]).await.map_err(|fault| shown(&fault))?;
+        let is_held = |id: &String| self.model.holds(id, token);
+        let there = self.model.tokens.get(token).is_some_and(|held| held.ids.iter().any(is_held));
+        if !lost.is_empty() {
+            return ensure(!there, || format!("{token} lost its lease, and still holds jobs"));
         }
-        self.pass(3_900);
+        if let Some(held) = self.model.tokens.get_mut(token) {
+            held.deadline = self.model.now + i64::try_from(LEASE.as_millis()).unwrap_or(0);
+        }
+        Ok(())
+    }
+
+    /// A worker dies while the others live on, until its lease has lapsed.
+    pub(super) async fn crash(&mut self, dice: &mut Dice) -> Check {
+        let dead = self.some_token(dice);
+        for _ in 0..=LEASE.as_secs() {
+            self.pass(1_000);
+            for token in self.model.tokens.keys().cloned().collect::<Vec<_>>() {
+                if dead.as_ref() != Some(&token) {
+                    self.extend_one(&token).await?;
+                }
+            }
+            self.reap().await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn lose_answer(&mut self, dice: &mut Dice) -> Check {

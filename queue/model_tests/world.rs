@@ -68,10 +68,7 @@ impl World {
             Step::Acknowledge => self.acknowledge(&mut dice).await,
             Step::Park => self.park(&mut dice).await,
             Step::Extend => self.extend(&mut dice).await,
-            Step::Crash => {
-                self.crash(&mut dice);
-                Ok(())
-            }
+            Step::Crash => self.crash(&mut dice).await,
             Step::LoseAnswer => self.lose_answer(&mut dice).await,
             Step::Pass => {
                 let long = [1, 100, 900, 2_000, 3_900, 12_000][dice.roll(6)];

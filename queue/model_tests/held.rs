@@ -181,6 +181,9 @@ impl World {
             let band = self.band(id).await;
             items.push(Parking { id, token: &token, band, suspect, passed_by, at, tries });
         }
+        if items.is_empty() {
+            return Ok(());
+        }
         let ends = self.ends(&token, &ids);
         let ended: Vec<&str> = if ends { vec![&token] } else { vec![] };
         let expected: Vec<usize> =

@@ -132,13 +132,14 @@ impl Keeper {
         loop {
             let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
             kept.suspects.send_if_modified(|known| std::mem::replace(known, reaped.suspects) != reaped.suspects);
-            if reaped.back == 0 {
+            if reaped.back > 0 {
+                warn!(
+                    queue = %kept.scripts.queue, jobs = reaped.back, buried = reaped.condemned,
+                    "took back {} jobs of workers that died; they run apart from others now", reaped.back
+                );
+            } else if reaped.expired < MAX_ITEMS as u64 {
                 return Ok(());
             }
-            warn!(
-                queue = %kept.scripts.queue, jobs = reaped.back, buried = reaped.condemned,
-                "took back {} jobs of workers that died; they run apart from others now", reaped.back
-            );
         }
     }
 

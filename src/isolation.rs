@@ -9,17 +9,27 @@
 use std::{
     ffi::OsString,
     process::{ExitStatus, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
+use backon::BackoffBuilder as _;
 use liaison_queue::{Flow, Isolation, Phase, QueueName, Stopping, Suspects};
-use tokio::{io::AsyncReadExt as _, process::Command, sync::watch, task::JoinSet};
+use tokio::{
+    io::AsyncReadExt as _,
+    process::Command,
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 use tracing::{info, warn};
 
 /// What starts this program once more; also after its file was replaced by an upgrade.
 const OURSELVES: &str = "/proc/self/exe";
-/// One that fell is not followed at once by the next: a program that cannot start must not start for ever.
-const PAUSE: Duration = Duration::from_millis(500);
+/// One that fell is not followed at once by the next, and the longer they fall, the later: a program that cannot start
+/// must not start for ever. Suspects that fell it need a few starts in a row.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+/// So many at once, over all queues: each takes the memory of a small daemon.
+const MAX_WARDS: usize = 4;
 /// A process without suspects waits so long for more: longer than the reaper's beat, so that none is started in vain.
 const IDLE: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(100);
@@ -37,71 +47,102 @@ pub(crate) fn watch(
     again: &Again,
     stopping: &Stopping,
 ) -> JoinSet<()> {
-    let mut wards = JoinSet::new();
+    let (mut wards, places) = (JoinSet::new(), Arc::new(Semaphore::new(MAX_WARDS)));
     for (queue, suspects) in queues {
         for isolation in [Isolation::Apart, Isolation::Alone] {
-            let (queue, suspects, again) = (queue.clone(), suspects.clone(), again.clone());
-            wards.spawn(keep(queue, isolation, suspects, again, stopping.clone()));
+            let ward = Ward {
+                queue: queue.clone(),
+                isolation,
+                suspects: suspects.clone(),
+                again: again.clone(),
+                places: Arc::clone(&places),
+                stopping: stopping.clone(),
+            };
+            wards.spawn(ward.keep());
         }
     }
     wards
 }
 
-async fn keep(
+/// The process for the suspects of one queue that run in one way.
+struct Ward {
     queue: QueueName,
     isolation: Isolation,
-    mut suspects: watch::Receiver<Suspects>,
+    suspects: watch::Receiver<Suspects>,
     again: Again,
-    mut stopping: Stopping,
-) {
-    let count = move |known: &Suspects| match isolation {
-        Isolation::None => 0,
-        Isolation::Apart => known.apart,
-        Isolation::Alone => known.alone,
-    };
-    loop {
-        let waiting = tokio::select! {
-            known = suspects.wait_for(|known| count(known) > 0) => known.map_or(0, |known| count(&known)),
-            () = stopping.reached(Phase::Drain) => return,
+    places: Arc<Semaphore>,
+    stopping: Stopping,
+}
+
+impl Ward {
+    async fn keep(mut self) {
+        let mut pauses = pauses();
+        while let Some(waiting) = self.wanted().await {
+            let (queue, isolation) = (&self.queue, self.isolation);
+            let place = Arc::clone(&self.places);
+            let _place = tokio::select! {
+                place = place.acquire_owned() => place,
+                () = self.stopping.reached(Phase::Drain) => return,
+            };
+            info!(%queue, "queue {queue}: {waiting} jobs were there when a process died; they run {isolation} now, in a process of their own");
+            let pause = match self.run().await {
+                Ok(status) if status.success() => {
+                    pauses = self::pauses();
+                    continue;
+                }
+                Ok(status) => {
+                    let queue = &self.queue;
+                    warn!(%queue, "queue {queue}: the process of the suspects ended with {status}");
+                    pauses.next()
+                }
+                Err(fault) => {
+                    let queue = &self.queue;
+                    warn!(%queue, error = %fault, "queue {queue}: cannot start a process for the suspects; they wait");
+                    pauses.next()
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause.unwrap_or(PAUSES.1)) => {}
+                () = self.stopping.reached(Phase::Drain) => return,
+            }
+        }
+    }
+
+    /// Until there are suspects: how many. None when we stop.
+    async fn wanted(&mut self) -> Option<u64> {
+        let isolation = self.isolation;
+        let count = |known: &Suspects| match isolation {
+            Isolation::None => 0,
+            Isolation::Apart => known.apart,
+            Isolation::Alone => known.alone,
         };
-        if waiting == 0 || stopping.has_reached(Phase::Drain) {
-            return;
+        tokio::select! {
+            biased;
+            () = self.stopping.reached(Phase::Drain) => None,
+            known = self.suspects.wait_for(|known| count(known) > 0) => known.ok().map(|known| count(&known)),
         }
-        info!(%queue, "queue {queue}: {waiting} jobs were there when a process died; they run {isolation} now, in a process of their own");
-        match run(&queue, isolation, &again, &mut stopping).await {
-            Ok(status) if status.success() => {}
-            Ok(status) => {
-                warn!(%queue, "queue {queue}: the process of the suspects ended with {status}");
-                tokio::time::sleep(PAUSE).await;
-            }
-            Err(fault) => {
-                warn!(%queue, error = %fault, "queue {queue}: cannot start a process for the suspects; they wait");
-                tokio::time::sleep(PAUSE * 10).await;
-            }
+    }
+
+    async fn run(&mut self) -> std::io::Result<ExitStatus> {
+        let mut child = Command::new(OURSELVES)
+            .args(["worker", "--isolation", self.isolation.as_str(), "--queues", self.queue.as_str()])
+            .args(&self.again.args)
+            .envs(self.again.environment.iter().map(|(name, value)| (name, value)))
+            // Its end tells the other one that we are gone, however we went.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()?;
+        let stdin = child.stdin.take();
+        tokio::select! {
+            status = child.wait() => return status,
+            () = self.stopping.reached(Phase::Drain) => drop(stdin),
         }
+        child.wait().await
     }
 }
 
-async fn run(
-    queue: &QueueName,
-    isolation: Isolation,
-    again: &Again,
-    stopping: &mut Stopping,
-) -> std::io::Result<ExitStatus> {
-    let mut child = Command::new(OURSELVES)
-        .args(["worker", "--isolation", isolation.as_str(), "--queues", queue.as_str()])
-        .args(&again.args)
-        .envs(again.environment.iter().map(|(name, value)| (name, value)))
-        // Its end tells the other one that we are gone, however we went.
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()?;
-    let stdin = child.stdin.take();
-    tokio::select! {
-        status = child.wait() => return status,
-        () = stopping.reached(Phase::Drain) => drop(stdin),
-    }
-    child.wait().await
+fn pauses() -> impl Iterator<Item = Duration> {
+    backon::ExponentialBuilder::default().with_min_delay(PAUSES.0).with_max_delay(PAUSES.1).without_max_times().build()
 }
 
 /// In the process of suspects: until there are no more, or the daemon that started it is gone.

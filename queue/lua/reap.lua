@@ -5,7 +5,9 @@
 -- PARTS clock stored nudge lanes uniques taking_out
 -- ARGV[1] now, ms, or "" for TIME    ARGV[2] lease, ms    ARGV[3] deaths while alone after which a job is buried
 -- ARGV[4] how many claims at most
--- Returns {taken back, condemned, calm until or 0, waiting apart, waiting alone}. Cost: O(claims, and the jobs in them).
+-- ARGV[5] how many that have lapsed at most
+-- Returns {taken back, condemned, calm until or 0, waiting apart, waiting alone, expired}.
+-- Cost: O(claims, and the jobs in them).
 
 -- Redis lets a script go on over its memory limit once it wrote something that needs none: reaping must work then.
 redis.call('HDEL', claims, '')
@@ -23,9 +25,10 @@ redis.call('HSET', pulse, 'at', now, 'calm', calm)
 
 local stale = redis.call('ZRANGEBYSCORE', recent, '-inf', now, 'LIMIT', 0, 1000)
 if #stale > 0 then redis.call('ZREM', recent, unpack(stale)) end
-for _, key in ipairs(redis.call('ZRANGEBYSCORE', lapsing, '-inf', now, 'LIMIT', 0, 100)) do owner(key) end
-local woken = false
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 0, 100)) do
+for _, key in ipairs(redis.call('ZRANGEBYSCORE', lapsing, '-inf', now, 'LIMIT', 0, ARGV[5])) do owner(key) end
+local woken, expired = false, 0
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 0, ARGV[5])) do
+  expired = expired + 1
   redis.call('ZREM', expiring, id)
   local stored = redis.call('HGET', jobs, id)
   -- What runs may finish.
@@ -70,4 +73,4 @@ if now >= calm then
 end
 if back > 0 then redis.call('HINCRBY', counters, 'reaped', back) end
 if back > 0 or woken then nudge() end
-return { back, condemned, calm, redis.call('LLEN', apart), redis.call('LLEN', alone) }
+return { back, condemned, calm, redis.call('LLEN', apart), redis.call('LLEN', alone), expired }

@@ -90,6 +90,8 @@ pub(crate) struct Reaped {
     pub back: u64,
     pub condemned: u64,
     pub calm_until: Option<Millis>,
+    /// Waiting jobs whose time was over.
+    pub expired: u64,
     pub suspects: Suspects,
 }
 
@@ -234,18 +236,24 @@ impl Scripts {
         // A dead worker's claims hold up to a thousand jobs each, so a few per step keep every step short.
         const CLAIMS_PER_STEP: usize = 20;
         let mut command = self.asking(&REAP);
-        command.arg(millis(lease)).arg(crash_limit).arg(CLAIMS_PER_STEP);
+        command.arg(millis(lease)).arg(crash_limit).arg(CLAIMS_PER_STEP).arg(MAX_ITEMS);
         let answer = REAP.call(&self.link, &command).await?;
         match &answer {
             Value::Array(counts) => match counts.as_slice() {
-                [Value::Int(back), Value::Int(condemned), Value::Int(calm), Value::Int(apart), Value::Int(alone)] => {
-                    Ok(Reaped {
-                        back: back.unsigned_abs(),
-                        condemned: condemned.unsigned_abs(),
-                        calm_until: (*calm > 0).then_some(Millis(*calm)),
-                        suspects: Suspects { apart: apart.unsigned_abs(), alone: alone.unsigned_abs() },
-                    })
-                }
+                [
+                    Value::Int(back),
+                    Value::Int(condemned),
+                    Value::Int(calm),
+                    Value::Int(apart),
+                    Value::Int(alone),
+                    Value::Int(expired),
+                ] => Ok(Reaped {
+                    back: back.unsigned_abs(),
+                    condemned: condemned.unsigned_abs(),
+                    calm_until: (*calm > 0).then_some(Millis(*calm)),
+                    expired: expired.unsigned_abs(),
+                    suspects: Suspects { apart: apart.unsigned_abs(), alone: alone.unsigned_abs() },
+                }),
                 _ => Err(self.link.odd("reap", &answer)),
             },
             _ => Err(self.link.odd("reap", &answer)),

@@ -145,9 +145,13 @@ fn the_daemons_rights_are_the_commands_in_the_code() {
     let [.., daemon] = users();
     let granted: BTreeSet<String> = daemon.iter().filter_map(|word| word.strip_prefix('+')).map(String::from).collect();
     let mut used = BTreeSet::new();
-    for (folder, before) in
-        [("queue", "cmd(\""), ("queue/scripts", "cmd(\""), ("queue/lua", "call('"), ("queue/lua/parts", "call('")]
-    {
+    for (folder, before) in [
+        ("queue", "cmd(\""),
+        ("queue/inspector", "cmd(\""),
+        ("queue/scripts", "cmd(\""),
+        ("queue/lua", "call('"),
+        ("queue/lua/parts", "call('"),
+    ] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         for entry in std::fs::read_dir(folder).expect("the sources").filter_map(Result::ok) {
             // The benchmark has a server of its own.

@@ -133,6 +133,7 @@ impl Worker {
             queues: kept,
             worker: id.clone(),
             host: options.host.clone(),
+            isolation: options.isolation,
             lease: options.lease,
             crash_limit: options.crash_limit,
             started_at: Clock::wall(),

@@ -60,7 +60,7 @@ impl Scripts {
         command.arg(limits.max_lane_depth);
         sextuples(&mut command, items);
         let answer = PUT.call(&self.link, &command).await?;
-        self.objections("put", answer, items.len())
+        self.objections("put", &answer, items.len())
     }
 
     /// For each dead letter, which comes with how many runs it had, the objection to its return.
@@ -74,21 +74,21 @@ impl Scripts {
         command.arg(limits.max_lane_depth).arg(runs.len()).arg(runs);
         sextuples(&mut command, items);
         let answer = REVIVE.call(&self.link, &command).await?;
-        self.objections("revive", answer, items.len())
+        self.objections("revive", &answer, items.len())
     }
 
-    fn objections(&self, step: &'static str, answer: Value, all: usize) -> Result<Vec<Option<Objection>>, QueueError> {
+    fn objections(&self, step: &'static str, answer: &Value, all: usize) -> Result<Vec<Option<Objection>>, QueueError> {
         let mut objections = vec![None; all];
-        let Value::Array(pairs) = &answer else { return Err(self.link.odd(step, &answer)) };
+        let Value::Array(pairs) = answer else { return Err(self.link.odd(step, answer)) };
         for pair in pairs.chunks(2) {
             match pair {
                 [Value::Int(at), said] => {
                     let place = usize::try_from(at - 1).ok().and_then(|at| objections.get_mut(at));
                     let said = text(said).as_deref().and_then(Objection::parse);
-                    let (Some(place), Some(said)) = (place, said) else { return Err(self.link.odd(step, &answer)) };
+                    let (Some(place), Some(said)) = (place, said) else { return Err(self.link.odd(step, answer)) };
                     *place = Some(said);
                 }
-                _ => return Err(self.link.odd(step, &answer)),
+                _ => return Err(self.link.odd(step, answer)),
             }
         }
         Ok(objections)

@@ -82,11 +82,9 @@ fn keys() -> BTreeSet<String> {
         part.split(before).skip(1).filter_map(|rest| rest.split('"').next()).map(ToOwned::to_owned).collect()
     };
     let whole = quoted(&source, ": &str = \"");
-    let of_queue = quoted(&source, " = \"")
-        .into_iter()
-        .filter(|name| !name.starts_with("liaison:"))
-        .into_iter()
-        .map(|name| format!("liaison:{{QUEUE}}:{name}"));
+    let (_, of_queue) = source.split_once("\nkeys! {").expect("the list of keys");
+    let of_queue = quoted(of_queue.split("\n}").next().unwrap_or_default(), " = \"");
+    let of_queue = of_queue.into_iter().map(|name| format!("liaison:{{QUEUE}}:{name}"));
     let replies = quoted(&source, "format!(\"{}").into_iter().map(|name| name.replace("{id}", "ID"));
     whole.into_iter().chain(of_queue).chain(replies.map(|name| format!("liaison:{{QUEUE}}:{name}"))).collect()
 }

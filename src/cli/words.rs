@@ -79,7 +79,8 @@ pub(crate) fn rate(number: u64, over: Duration) -> String {
 }
 
 /// The fields that hold an instant as milliseconds inside the queue.
-const INSTANTS: &[&str] = &["enqueued_at", "due_at", "next_due_at", "running_since", "started_at", "beat_at", "since"];
+const INSTANTS: &[&str] =
+    &["enqueued_at", "due_at", "next_due_at", "running_since", "started_at", "beat_at", "since", "opened_at"];
 
 /// Programs too get instants as RFC 3339, whoever counted them in milliseconds.
 pub(crate) fn with_dates(mut value: Value) -> Value {

@@ -1,5 +1,7 @@
 //! Where a job is, and which jobs are where.
 
+use std::collections::HashSet;
+
 use redis::Value;
 use serde::Serialize;
 
@@ -72,6 +74,7 @@ impl Inspector {
         let (due, places, suspects) = (&v[4..12], &v[12..15], &v[15..17]);
         let due_at = due.iter().filter_map(text).find_map(|score| score.parse::<f64>().ok());
         let holder = text(&v[1]);
+        let priority = stored.as_bytes().get(13).and_then(|d| Priority::from_digit(*d)).unwrap_or(Priority::Normal);
         let lane = lane_of(&stored);
         let state = match (&holder, due_at) {
             (Some(_), _) => State::Running,
@@ -98,12 +101,13 @@ impl Inspector {
             state,
             job: envelope_of(&stored).and_then(job_name),
             lane: lane.map(|(lane, _)| lane.to_owned()),
-            priority: stored.as_bytes().get(13).and_then(|d| Priority::from_digit(*d)).unwrap_or(Priority::Normal),
+            priority,
             enqueued_at: stamp(&stored).unwrap_or(0),
-            place: places
-                .iter()
-                .filter(|_| state == State::Ready)
-                .find_map(|place| if let Value::Int(n) = place { Some(n.unsigned_abs() + 1) } else { None }),
+            // In another band it may have left a ghost.
+            place: match places.get(priority as usize) {
+                Some(Value::Int(n)) if state == State::Ready => Some(n.unsigned_abs() + 1),
+                _ => None,
+            },
             #[expect(
                 clippy::cast_possible_truncation,
                 reason = "milliseconds up to the year 9999 are exact in a double"
@@ -158,8 +162,8 @@ impl Inspector {
             }
             State::Done | State::Dead | State::Expired | State::Cancelled | State::Replaced => return Ok(Vec::new()),
         }
-        let mut ids = Vec::new();
-        for answer in self.0.link.calls("list jobs", &pipe).await? {
+        let mut ids: Vec<(usize, String)> = Vec::new();
+        for (band, answer) in self.0.link.calls("list jobs", &pipe).await?.into_iter().enumerate() {
             let Value::Array(parts) = answer else { continue };
             let id = |member: String| match state {
                 // A mark stands before the id.
@@ -167,16 +171,30 @@ impl Inspector {
                 State::Waiting => member.rsplit(' ').next().map(str::to_owned),
                 _ => Some(member),
             };
-            ids.extend(parts.iter().filter_map(text).filter_map(id));
+            ids.extend(parts.iter().filter_map(text).filter_map(id).map(|id| (band, id)));
+        }
+        if state == State::Ready {
+            ids = without_ghosts(ids);
         }
         ids.truncate(limit);
         let mut jobs = Vec::with_capacity(ids.len());
-        for id in ids.iter().filter_map(|id| JobId::parse(id).ok()) {
+        for (band, id) in ids.iter().filter_map(|(band, id)| Some((*band, JobId::parse(id).ok()?))) {
             // One that moved on between the two looks is left out.
-            jobs.extend(self.find(&id).await?.filter(|found| found.state == state));
+            let is_there = |found: &Whereabouts| {
+                found.state == state && (state != State::Ready || found.priority as usize == band)
+            };
+            jobs.extend(self.find(&id).await?.filter(is_there));
         }
         Ok(jobs)
     }
+}
+
+/// Of an id that stands in a list more than once, the last is meant: see `lua/parts/taking_out.lua`.
+fn without_ghosts(ids: Vec<(usize, String)>) -> Vec<(usize, String)> {
+    let mut seen = HashSet::new();
+    let mut kept: Vec<_> = ids.into_iter().rev().filter(|entry| seen.insert(entry.clone())).collect();
+    kept.reverse();
+    kept
 }
 
 /// The envelope of a stored job, behind its header and its bonds.

@@ -34,7 +34,8 @@ pub(super) async fn run(app: &App, args: &PurgeArgs, json: bool) -> Result<ExitC
         bail!(super::unknown(&name, &known));
     }
     let (inspector, operator) = (app.inspector(&name), app.operator(&name));
-    let waiting = all_that_waits(&inspector.depths().await?);
+    let before = inspector.depths().await?;
+    let waiting = all_that_waits(&before);
     let mut purged = 0;
     if waiting > 0 {
         let question = format!("Take back {} that wait in {name}, delayed ones and lanes too?", jobs(waiting));
@@ -56,14 +57,16 @@ pub(super) async fn run(app: &App, args: &PurgeArgs, json: bool) -> Result<ExitC
         progress.clear();
     }
     let left = inspector.depths().await?;
+    // What is being recorded is held like what runs, but it did not run before.
+    let running = left.running.min(before.running);
     if json {
-        answer::json(&json!({"queue": name, "cancelled": purged, "running": left.running}));
+        answer::json(&json!({"queue": name, "cancelled": purged, "running": running}));
         return Ok(ExitCode::SUCCESS);
     }
     answer::line(&format!("{} taken back from {name}", jobs(purged)));
-    if left.running > 0 {
-        let run = if left.running == 1 { "runs" } else { "run" };
-        answer::note(&format!("{} {run} on: `liaison jobs cancel ID` takes one back", jobs(left.running)));
+    if running > 0 {
+        let run = if running == 1 { "runs" } else { "run" };
+        answer::note(&format!("{} {run} on: `liaison jobs cancel ID` takes one back", jobs(running)));
     }
     if left.departing > 0 && left.workers == 0 {
         answer::note("no worker serves the queue; the next one records them as cancelled");

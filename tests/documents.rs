@@ -104,3 +104,18 @@ fn the_keys_of_the_scripted_door_stand_in_the_order_in_which_it_takes_them() {
     let taken = liaison_queue::door().1.iter().map(|name| format!("liaison:{{QUEUE}}:{name}"));
     assert_eq!(written.collect::<Vec<_>>(), taken.collect::<Vec<_>>());
 }
+
+#[test]
+fn the_protocol_lists_every_word_that_ties_a_job() {
+    let table = rows(section(WIRE_PROTOCOL, "### Ties in Redis"));
+    let written: BTreeSet<_> = table.iter().filter_map(|row| row[0].chars().next()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("queue/lua");
+    let scripts = [folder.clone(), folder.join("parts")].into_iter().flat_map(|folder| {
+        let entries = fs::read_dir(folder).expect("the scripts").map(|entry| entry.expect("a script").path());
+        entries.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).expect("a script"))
+    });
+    let read = scripts.collect::<String>();
+    let read = read.split("bond(bonds, '").skip(1).filter_map(|rest| rest.chars().next());
+    // The counts of a batch are for the handler of its follow-up; no script reads them.
+    assert_eq!(written, read.chain(['C']).collect());
+}

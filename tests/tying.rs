@@ -167,3 +167,31 @@ fn ties_that_do_not_fit_together_are_wrong_usage() {
         assert!(said.contains(word), "{arguments:?} does not say {word}: {said}");
     }
 }
+
+#[test]
+fn a_dead_letter_whose_key_is_taken_comes_back_when_the_key_is_free() {
+    let house = House::sqlite();
+    let worker = house.worker();
+    house.json(&[
+        "enqueue",
+        "fail",
+        "--id",
+        "dead",
+        "--args",
+        r#"{"times": 1}"#,
+        "--max-attempts",
+        "1",
+        "--unique",
+        "k",
+    ]);
+    until("it is dead and gone", || house.count("dead") == 1 && house.redis.leftovers("default").is_empty());
+    enqueue(&house, "living", &["--unique", "k", "--delay", "1h"]);
+    let refused = house.cli(&["dead", "revive", "dead"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("left as it was: living has its unique key"), "{said}");
+    house.json(&["jobs", "cancel", "living"]);
+    house.json(&["dead", "revive", "dead", "--args", r#"{"times": 0}"#]);
+    until("it is done", || house.count("done") == 1);
+    worker.stop();
+}

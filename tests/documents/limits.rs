@@ -79,7 +79,7 @@ fn the_fields_of_the_envelope_have_the_limits_of_the_judge() {
     assert!(of("queue").starts_with(&format!("1 to {} bytes", QueueName::MAX_LEN)));
     assert!(of("args").starts_with(&format!("{} KiB", Limits::default().max_args >> 10)));
     assert!(of("lane").starts_with(&format!("1 to {} bytes", LaneName::MAX_LEN)));
-    assert!(UniqueKey::MAX_LEN == LaneName::MAX_LEN && BatchId::MAX_LEN == LaneName::MAX_LEN);
+    assert_eq!([UniqueKey::MAX_LEN, BatchId::MAX_LEN], [LaneName::MAX_LEN; 2]);
     assert_eq!(of("max_attempts"), format!("1 to {MAX_ATTEMPTS}"));
     assert_eq!(of("timeout_ms"), format!("1 to {}", MAX_TIMEOUT.as_millis()));
     assert!(of("trace").starts_with(&format!("{MAX_TRACE} bytes")));

@@ -59,6 +59,31 @@ fn the_schema_has_the_limits_of_the_judge() {
     assert_eq!(schema["properties"]["priority"]["enum"].as_array(), Some(&bands));
 }
 
+/// The same for objects that stand for a lane or a unique key.
+const OBJECTS: &[&str] = &[
+    r#"{"key":"a"}"#,
+    r#"{"key":"a b"}"#,
+    r#"{"key":null}"#,
+    r#"{"key":7}"#,
+    r#"{"on_delay":"pass"}"#,
+    r#"{"key":"a","on_delay":"pass","from_the_future":1}"#,
+    r#"{"key":"a","on_delay":"wait"}"#,
+    r#"{"key":"a","on_delay":null,"scope":null,"for_ms":null,"on_conflict":null,"due":null}"#,
+    r#"{"key":"a","scope":"while_queued","on_conflict":"replace","due":"keep"}"#,
+    r#"{"key":"a","scope":"until_done","on_conflict":"reject","due":"move"}"#,
+    r#"{"key":"a","scope":"never"}"#,
+    r#"{"key":"a","on_conflict":"merge"}"#,
+    r#"{"key":"a","due":7}"#,
+    r#"{"key":"a","scope":"for"}"#,
+    r#"{"key":"a","scope":"for","for_ms":null}"#,
+    r#"{"key":"a","scope":"for","for_ms":1}"#,
+    r#"{"key":"a","scope":"for","for_ms":0}"#,
+    r#"{"key":"a","scope":"for","for_ms":31536000000}"#,
+    r#"{"key":"a","scope":"for","for_ms":31536000001}"#,
+    r#"{"key":"a","scope":"until_done","for_ms":1}"#,
+    r#"{"key":"a","for_ms":1}"#,
+];
+
 /// What is tried in each field: right, nearly right, and wrong.
 fn envelopes() -> Vec<String> {
     let long = |length: usize| format!("\"{}\"", "a".repeat(length));
@@ -94,33 +119,16 @@ fn envelopes() -> Vec<String> {
     let numbers = ["1", "1000", "1001", "0", "-1", "86400000", "86400001", "1e3", "\"1\""].map(String::from);
     let traces =
         ["\"00-abc\"", "\"\"", "\"ä\"", "\"a\\u0007\""].map(String::from).into_iter().chain([256, 257].map(long));
-    let objects = [
-        r#"{"key":"a"}"#,
-        r#"{"key":"a b"}"#,
-        r#"{"key":null}"#,
-        r#"{"key":7}"#,
-        r#"{"on_delay":"pass"}"#,
-        r#"{"key":"a","on_delay":"pass","from_the_future":1}"#,
-        r#"{"key":"a","on_delay":"wait"}"#,
-        r#"{"key":"a","on_delay":null,"scope":null,"for_ms":null,"on_conflict":null,"due":null}"#,
-        r#"{"key":"a","scope":"while_queued","on_conflict":"replace","due":"keep"}"#,
-        r#"{"key":"a","scope":"until_done","on_conflict":"reject","due":"move"}"#,
-        r#"{"key":"a","scope":"never"}"#,
-        r#"{"key":"a","on_conflict":"merge"}"#,
-        r#"{"key":"a","due":7}"#,
-        r#"{"key":"a","scope":"for"}"#,
-        r#"{"key":"a","scope":"for","for_ms":null}"#,
-        r#"{"key":"a","scope":"for","for_ms":1}"#,
-        r#"{"key":"a","scope":"for","for_ms":0}"#,
-        r#"{"key":"a","scope":"for","for_ms":31536000000}"#,
-        r#"{"key":"a","scope":"for","for_ms":31536000001}"#,
-        r#"{"key":"a","scope":"until_done","for_ms":1}"#,
-        r#"{"key":"a","for_ms":1}"#,
-    ]
-    .map(String::from);
     let words = ["\"high\"", "\"normal\"", "\"low\"", "\"High\"", "\"urgent\""].map(String::from);
-    let mut values: Vec<String> =
-        names.into_iter().chain(others).chain(times).chain(numbers).chain(traces).chain(words).chain(objects).collect();
+    let mut values: Vec<String> = names
+        .into_iter()
+        .chain(others)
+        .chain(times)
+        .chain(numbers)
+        .chain(traces)
+        .chain(words)
+        .chain(OBJECTS.iter().map(ToString::to_string))
+        .collect();
     values.dedup();
     let fields = [
         "args",

@@ -146,6 +146,9 @@ fn a_ready_job_goes_next_or_waits_in_another_band_and_none_is_doubled() {
     assert_eq!(status(&house, &["jobs", "reprioritise", "d", "high"]), "moved");
     assert_eq!(status(&house, &["jobs", "reprioritise", "a", "low"]), "moved");
     assert_eq!(status(&house, &["jobs", "reprioritise", "b", "normal"]), "moved", "where it is already");
+    // There and back: it stands in its list twice, and goes next all the same.
+    assert_eq!(status(&house, &["jobs", "reprioritise", "c", "low"]), "moved");
+    assert_eq!(status(&house, &["jobs", "reprioritise", "c", "normal"]), "moved");
     assert_eq!(status(&house, &["jobs", "run-now", "c"]), "moved");
     assert_eq!(house.place("d")["priority"], "high");
     let depths = house.json(&["queues", "list"])[0].clone();

@@ -33,8 +33,10 @@ else
   -- A time that its last run promised holds no more.
   local past = redis.call('HGET', tries, id)
   if past then redis.call('HSET', tries, id, string.match(past, '^%d+ %d+ %d+') .. ' now') end
-  -- A ghost would be met first at the head, and the job stay where it was: here it is searched for after all.
-  if place == 'ready' and redis.call('LREM', READY[band], 1, id) == 1 then is_ghost(band, id) end
+  -- At the head the job itself would be taken for a ghost of its own, so here these are searched for after all.
+  if redis.call('HEXISTS', ghosts, band .. id) == 1 then
+    for _ = 1, redis.call('LREM', READY[band], 0, id) do is_ghost(band, id) end
+  end
   if from == PASSING[band] then
     enter_lane(bond(bonds, 'L'), bonds, id, band, 0)
   else

@@ -116,7 +116,10 @@ impl Inspector {
         pipe.cmd("ZCARD").arg(&k.lanes).cmd("LLEN").arg(&k.apart).cmd("LLEN").arg(&k.alone);
         // Entries of the bands that were taken out of them.
         pipe.cmd("HMGET").arg(&k.ghosts).arg(&["0", "1", "2"]);
+        // What wakes a sleeper is no job; it comes to an inbox that is empty.
+        pipe.cmd("LINDEX").arg(&k.inbox).arg(0);
         let v = self.0.link.calls("inspect", &pipe).await?;
+        let wake_ups = u64::from(text(&v[17]).is_some_and(|line| line.is_empty()));
         let now = redis_time(&v[0]);
         let next_due_at = if let Value::Array(pair) = &v[9] {
             pair.get(1).and_then(text).and_then(|score| score.parse::<f64>().ok())
@@ -133,7 +136,7 @@ impl Inspector {
         let ready = |band: usize| count(&v[2 + band]).saturating_sub(ghosts.get(band).copied().unwrap_or(0));
         Ok(Depths {
             queue: self.0.queue.clone(),
-            inbox: count(&v[1]),
+            inbox: count(&v[1]).saturating_sub(wake_ups),
             high: ready(0),
             normal: ready(1),
             low: ready(2),

@@ -155,12 +155,19 @@ fn a_ready_job_goes_next_or_waits_in_another_band_and_none_is_doubled() {
     assert_eq!((&depths["high"], &depths["normal"], &depths["low"]), (&1.into(), &2.into(), &1.into()));
     assert_eq!(order(), ["d", "c", "b", "a"]);
     assert_eq!(in_vain(&house, &["jobs", "run-now", "nobody"]), "unknown");
+    // What wakes a sleeper is no line that somebody sent.
+    house.redis.push("default", &[String::new()]);
+    let said = house.cli(&["jobs", "cancel", "nobody"]);
+    assert!(!String::from_utf8_lossy(&said.stderr).contains("in the inboxes"));
+    house.redis.push("default", &[r#"{"job":"sleep","args":{"ms":2},"id":"e","priority":"low"}"#.to_owned()]);
+    let said = house.cli(&["jobs", "cancel", "e"]);
+    assert!(String::from_utf8_lossy(&said.stderr).contains("1 line in the inboxes that no daemon has read yet"));
     let worker = house.worker_with(&["--concurrency", "1"]);
-    until("all are done", || house.count("done") == 4);
+    until("all are done", || house.count("done") == 5);
     worker.stop();
     let mut runs = house.json(&["runs", "list"]).as_array().expect("a list").clone();
     runs.sort_by_key(|run| run["started_at"].as_str().map(str::to_owned));
-    assert_eq!(ids(&runs.into(), "job_id"), ["d", "c", "b", "a"]);
+    assert_eq!(ids(&runs.into(), "job_id"), ["d", "c", "b", "a", "e"]);
     nothing_is_left(&house);
 }
 

@@ -58,6 +58,9 @@ fn of_a_unique_key_there_is_one_job_and_the_other_is_named() {
     enqueue(&house, "first", &["--unique", "user:1"]);
     let second = enqueue(&house, "second", &["--unique", "user:1"]);
     assert_eq!((&second["status"], &second["of"]), (&"duplicate".into(), &"first".into()));
+    let waiting = house.cli(&["enqueue", "noop", "--unique", "user:1", "--wait", "1ms"]);
+    let said = String::from_utf8_lossy(&waiting.stderr).into_owned();
+    assert!(said.starts_with("liaison: first: not ended within 1ms: ready"), "{said}");
     let said = house.cli(&["enqueue", "noop", "--unique", "user:1"]);
     assert_eq!(String::from_utf8_lossy(&said.stdout), "not queued: first has its unique key\n");
     assert_eq!(enqueue(&house, "third", &["--unique", "user:2"])["status"], "queued");

@@ -68,12 +68,12 @@ impl Answer {
     /// The same for people: one sentence.
     pub(super) fn say(&self, queue: &QueueName, run_at: Option<i64>) {
         let id = self.id.as_deref().unwrap_or_default();
+        let awaited = words::plain(self.other().unwrap_or(id));
         let because = self.reason.as_ref().map_or(String::new(), |reason| format!(": {}", words::plain(reason)));
         if let Some(outcome) = &self.outcome {
             let result =
                 self.result.as_ref().map_or(String::new(), |result| format!(": {}", words::plain(result.get())));
-            let id = self.other().unwrap_or(id);
-            return answer::line(&format!("{id} ended as {}{because}{result}", words::plain(outcome)));
+            return answer::line(&format!("{awaited} ended as {}{because}{result}", words::plain(outcome)));
         }
         match self.status {
             Status::Queued => {
@@ -85,7 +85,7 @@ impl Answer {
                 None => format!("{id} was sent before: it is one job, and is not queued again"),
             }),
             Status::Rejected => answer::note(&format!("liaison: rejected{because}")),
-            Status::Waiting | Status::Unknown => answer::note(&format!("liaison: {id}{because}")),
+            Status::Waiting | Status::Unknown => answer::note(&format!("liaison: {awaited}{because}")),
         }
     }
 }

@@ -98,6 +98,19 @@ fn a_job_that_is_replaced_is_recorded_and_one_that_runs_is_not_replaced() {
 }
 
 #[test]
+fn the_time_of_a_key_that_was_taken_over_is_forgotten() {
+    let house = House::sqlite();
+    // Long enough for the second to come while the first has the key.
+    enqueue(&house, "old", &["--unique", "k", "--unique-for", "3s", "--delay", "1h"]);
+    enqueue(&house, "new", &["--unique", "k", "--replace", "--delay", "1h"]);
+    let worker = house.worker();
+    until("its time is over", || !house.redis.ask::<bool>(&["EXISTS", "liaison:{default}:lapsing"]));
+    let again = enqueue(&house, "another", &["--unique", "k"]);
+    assert_eq!((&again["status"], &again["of"]), (&"duplicate".into(), &"new".into()), "the key is still taken");
+    worker.stop();
+}
+
+#[test]
 fn jobs_of_a_lane_run_one_at_a_time_in_the_order_in_which_they_came() {
     let house = House::sqlite();
     for n in 0..12 {

@@ -23,7 +23,11 @@ redis.call('HSET', pulse, 'at', now, 'calm', calm)
 
 local stale = redis.call('ZRANGEBYSCORE', recent, '-inf', now, 'LIMIT', 0, 1000)
 if #stale > 0 then redis.call('ZREM', recent, unpack(stale)) end
-for _, key in ipairs(redis.call('ZRANGEBYSCORE', lapsing, '-inf', now, 'LIMIT', 0, 100)) do owner(key) end
+for _, key in ipairs(redis.call('ZRANGEBYSCORE', lapsing, '-inf', now, 'LIMIT', 0, 100)) do
+  owner(key)
+  -- Also if somebody else has it by now, who needs no time: left here, it would be in the way of the next ones.
+  redis.call('ZREM', lapsing, key)
+end
 local woken = false
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 0, 100)) do
   redis.call('ZREM', expiring, id)

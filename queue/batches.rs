@@ -4,7 +4,7 @@
 //! step may be done twice, so whoever opened it and died begins again: jobs with ids of their own are not doubled, and
 //! a batch that is over stays over. If the process dies in between, the batch is open and waits; nothing is lost.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use redis::Value;
 use serde::Serialize;
@@ -45,6 +45,17 @@ pub struct BatchCard {
     /// The id of the job that follows.
     pub follow_up: Option<String>,
 }
+
+/// What may be known of a batch.
+#[derive(Debug, Clone)]
+pub enum BatchFound {
+    Living(Box<BatchCard>),
+    Over,
+    Unknown,
+}
+
+/// What a batch that is not over has in Redis: see `lua/parts/batches.lua`.
+const FIELDS: [&str; 8] = ["opened", "size", "then", "done", "dead", "expired", "cancelled", "replaced"];
 
 impl BatchCard {
     /// How many jobs of it have left.
@@ -138,7 +149,7 @@ impl Inspector {
     /// When Redis does not answer.
     pub async fn batches(&self) -> Result<Vec<BatchCard>, QueueError> {
         let (link, k) = (&self.scripts().link, &self.scripts().keys);
-        let mut cards: std::collections::BTreeMap<String, BatchCard> = std::collections::BTreeMap::new();
+        let mut cards: BTreeMap<String, BatchCard> = BTreeMap::new();
         let mut cursor = "0".to_owned();
         loop {
             let page = link
@@ -162,7 +173,33 @@ impl Inspector {
         Ok(cards)
     }
 
-    fn note(&self, cards: &mut std::collections::BTreeMap<String, BatchCard>, field: &str, value: &str) {
+    /// One batch; over is one that has ended within the last week.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn batch(&self, batch: &BatchId) -> Result<BatchFound, QueueError> {
+        let (link, k) = (&self.scripts().link, &self.scripts().keys);
+        let fields = FIELDS.map(|what| format!("{batch} {what}"));
+        let mut pipe = redis::pipe();
+        pipe.cmd("HMGET").arg(&k.batches).arg(&fields);
+        pipe.cmd("ZSCORE").arg(&k.recent).arg(format!("batch {batch}"));
+        let found = link.calls("show a batch", &pipe).await?;
+        let mut cards = BTreeMap::new();
+        if let Value::Array(values) = &found[0] {
+            for (field, value) in fields.iter().zip(values) {
+                if let Some(value) = text(value) {
+                    self.note(&mut cards, field, &value);
+                }
+            }
+        }
+        Ok(match (cards.pop_first(), text(&found[1])) {
+            (Some((_, card)), _) => BatchFound::Living(Box::new(card)),
+            (None, Some(_)) => BatchFound::Over,
+            (None, None) => BatchFound::Unknown,
+        })
+    }
+
+    fn note(&self, cards: &mut BTreeMap<String, BatchCard>, field: &str, value: &str) {
         let Some((name, what)) = field.rsplit_once(' ') else { return };
         let Ok(batch) = BatchId::parse(name) else { return };
         let card = cards.entry(name.to_owned()).or_insert_with(|| BatchCard {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Millis,
     error::QueueError,
+    isolation::Isolation,
     scripts::{Scripts, text},
 };
 
@@ -16,6 +17,9 @@ pub struct WorkerCard {
     pub host: String,
     pub pid: u32,
     pub queue: String,
+    /// Which jobs it runs; cards of older releases do not say.
+    #[serde(default, deserialize_with = "isolation")]
+    pub isolation: Isolation,
     pub started_at: i64,
     pub beat_at: i64,
     pub concurrency: usize,
@@ -32,6 +36,11 @@ pub struct RunningCard {
     pub job: String,
     pub attempt: u32,
     pub since: i64,
+}
+
+/// A word of a later release is nothing to fail about: the card is for people.
+fn isolation<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Isolation, D::Error> {
+    Ok(String::deserialize(from)?.parse().unwrap_or_default())
 }
 
 /// A worker shows itself every second; ten missed beats are a death, or a network that is as good as one.
@@ -51,4 +60,19 @@ pub(crate) async fn all(scripts: &Scripts) -> Result<Vec<WorkerCard>, QueueError
         texts.iter().filter_map(text).filter_map(|card| serde_json::from_str(&card).ok()).collect();
     cards.sort_by(|a, b| a.worker.cmp(&b.worker));
     Ok(cards)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_of_an_older_release_is_read_too() {
+        let old = r#"{"worker":"w","host":"h","pid":1,"queue":"q","started_at":1,"beat_at":2,"concurrency":1,"buffered":0,
+            "running":0,"unrecorded":0,"draining":false,"jobs":[]}"#;
+        let isolation = |card: &str| serde_json::from_str::<WorkerCard>(card).unwrap().isolation;
+        assert_eq!(isolation(old), Isolation::None);
+        assert_eq!(isolation(&old.replacen('{', r#"{"isolation":"alone","#, 1)), Isolation::Alone);
+        assert_eq!(isolation(&old.replacen('{', r#"{"isolation":"in space","#, 1)), Isolation::None);
+    }
 }

@@ -1,4 +1,6 @@
-//! What operators see of a queue: how deep, how old, who works, where a job is. Reads only, but for pause and resume.
+//! What operators see of a queue: how deep, how old, who works. Reads only, but for pause and resume.
+
+mod whereabouts;
 
 use std::time::Duration;
 
@@ -13,14 +15,9 @@ use crate::{
     link::Link,
     names::{JobId, QueueName},
     scripts::{Scripts, text},
-    state::{Priority, State},
+    state::Priority,
 };
-
-/// How far back in a band a place is looked for: cheap at any depth.
-const PLACES: usize = 10_000;
-
-/// What may stand before an id in the due set: see `lua/parts/lanes.lua`.
-const DUE_MARKS: [char; 8] = ['0', '1', '2', 'a', 'b', 'c', 'g', 'h'];
+pub use whereabouts::Whereabouts;
 
 /// A queue at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -57,33 +54,6 @@ impl Depths {
     pub fn is_empty(&self) -> bool {
         self.waiting() + self.due_later + self.in_lanes + self.suspects + self.running + self.departing == 0
     }
-}
-
-/// A job that Redis knows.
-#[derive(Debug, Clone, Serialize)]
-pub struct Whereabouts {
-    pub id: JobId,
-    pub queue: QueueName,
-    pub state: State,
-    pub job: Option<String>,
-    pub priority: Priority,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lane: Option<String>,
-    pub enqueued_at: i64,
-    /// Its place in its band, from 1, unless it is too far back to be counted cheaply.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub place: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub due_at: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub worker: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub running_since: Option<i64>,
-    pub runs: u32,
-    pub attempts: u32,
-    pub crashes: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub verdict: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -146,7 +116,10 @@ impl Inspector {
         pipe.cmd("ZCARD").arg(&k.lanes).cmd("LLEN").arg(&k.apart).cmd("LLEN").arg(&k.alone);
         // Entries of the bands that were taken out of them.
         pipe.cmd("HMGET").arg(&k.ghosts).arg(&["0", "1", "2"]);
+        // What wakes a sleeper is no job; it comes to an inbox that is empty.
+        pipe.cmd("LINDEX").arg(&k.inbox).arg(0);
         let v = self.0.link.calls("inspect", &pipe).await?;
+        let wake_ups = u64::from(text(&v[17]).is_some_and(|line| line.is_empty()));
         let now = redis_time(&v[0]);
         let next_due_at = if let Value::Array(pair) = &v[9] {
             pair.get(1).and_then(text).and_then(|score| score.parse::<f64>().ok())
@@ -163,7 +136,7 @@ impl Inspector {
         let ready = |band: usize| count(&v[2 + band]).saturating_sub(ghosts.get(band).copied().unwrap_or(0));
         Ok(Depths {
             queue: self.0.queue.clone(),
-            inbox: count(&v[1]),
+            inbox: count(&v[1]).saturating_sub(wake_ups),
             high: ready(0),
             normal: ready(1),
             low: ready(2),
@@ -192,138 +165,6 @@ impl Inspector {
             Value::Array(stored) => Ok(stored.iter().filter_map(text).filter_map(|s| stamp(&s)).min()),
             _ => Ok(None),
         }
-    }
-
-    /// Where this job is, if Redis knows it.
-    ///
-    /// # Errors
-    /// When Redis does not answer.
-    pub async fn find(&self, id: &JobId) -> Result<Option<Whereabouts>, QueueError> {
-        let k = &self.0.keys;
-        let mut pipe = redis::pipe();
-        for key in [&k.jobs, &k.held, &k.tries, &k.verdicts] {
-            pipe.cmd("HGET").arg(key).arg(id.as_str());
-        }
-        for mark in DUE_MARKS {
-            pipe.cmd("ZSCORE").arg(&k.due).arg(format!("{mark}{id}"));
-        }
-        for band in Priority::ALL {
-            pipe.cmd("LPOS").arg(k.ready(*band)).arg(id.as_str()).arg("MAXLEN").arg(PLACES);
-        }
-        for list in [&k.apart, &k.alone] {
-            pipe.cmd("LPOS").arg(list).arg(id.as_str());
-        }
-        let v = self.0.link.calls("find", &pipe).await?;
-        let Some(stored) = text(&v[0]) else { return Ok(None) };
-        let numbers: Vec<u32> =
-            text(&v[2]).unwrap_or_default().split(' ').filter_map(|number| number.parse().ok()).collect();
-        let (due, places, suspects) = (&v[4..12], &v[12..15], &v[15..17]);
-        let due_at = due.iter().filter_map(text).find_map(|score| score.parse::<f64>().ok());
-        let holder = text(&v[1]);
-        let lane = lane_of(&stored);
-        let state = match (&holder, due_at) {
-            (Some(_), _) => State::Running,
-            (None, Some(_)) => State::Scheduled,
-            (None, None) if text(&v[3]).is_some() => State::Departing,
-            (None, None) if suspects.iter().any(|place| matches!(place, Value::Int(_))) => State::Suspect,
-            (None, None) if self.waits_in(lane).await? => State::Waiting,
-            (None, None) => State::Ready,
-        };
-        let worker = holder.and_then(|token| token.split_once('/').map(|(worker, _)| worker.to_owned()));
-        let running_since = match &worker {
-            Some(worker) => cards::all(&self.0)
-                .await?
-                .iter()
-                .filter(|card| card.worker == *worker)
-                .flat_map(|card| &card.jobs)
-                .find(|job| job.id == id.as_str())
-                .map(|job| job.since),
-            None => None,
-        };
-        Ok(Some(Whereabouts {
-            id: id.clone(),
-            queue: self.0.queue.clone(),
-            state,
-            job: envelope_of(&stored).and_then(job_name),
-            lane: lane.map(|(lane, _)| lane.to_owned()),
-            priority: stored.as_bytes().get(13).and_then(|d| Priority::from_digit(*d)).unwrap_or(Priority::Normal),
-            enqueued_at: stamp(&stored).unwrap_or(0),
-            place: places
-                .iter()
-                .filter(|_| state == State::Ready)
-                .find_map(|place| if let Value::Int(n) = place { Some(n.unsigned_abs() + 1) } else { None }),
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "milliseconds up to the year 9999 are exact in a double"
-            )]
-            due_at: due_at.map(|at| at as i64),
-            worker,
-            running_since,
-            runs: numbers.first().copied().unwrap_or(0),
-            attempts: numbers.get(1).copied().unwrap_or(0),
-            crashes: numbers.get(2).copied().unwrap_or(0),
-            verdict: text(&v[3]),
-        }))
-    }
-
-    /// Whether the job at this place of a lane still waits for its turn.
-    async fn waits_in(&self, lane: Option<(&str, &str)>) -> Result<bool, QueueError> {
-        let Some((lane, place)) = lane else { return Ok(false) };
-        let mut command = redis::cmd("ZLEXCOUNT");
-        command.arg(&self.0.keys.lanes).arg(format!("[{lane} {place} ")).arg(format!("({lane} {place}!"));
-        Ok(count(&self.0.link.call("find", &command).await?) > 0)
-    }
-
-    /// The first jobs in a state, in the order in which they will be taken.
-    ///
-    /// # Errors
-    /// When Redis does not answer.
-    pub async fn list(&self, state: State, limit: usize) -> Result<Vec<Whereabouts>, QueueError> {
-        let k = &self.0.keys;
-        let last = limit.max(1) - 1;
-        let mut pipe = redis::pipe();
-        match state {
-            State::Scheduled => {
-                pipe.cmd("ZRANGE").arg(&k.due).arg(0).arg(last);
-            }
-            State::Ready => {
-                for band in Priority::ALL {
-                    pipe.cmd("LRANGE").arg(k.ready(*band)).arg(0).arg(last);
-                }
-            }
-            State::Departing => {
-                pipe.cmd("LRANGE").arg(&k.departing).arg(0).arg(last);
-            }
-            State::Running => {
-                // Held jobs have no order; so many different ones, or all there are.
-                pipe.cmd("HRANDFIELD").arg(&k.held).arg(limit);
-            }
-            State::Waiting => {
-                pipe.cmd("ZRANGE").arg(&k.lanes).arg(0).arg(last);
-            }
-            State::Suspect => {
-                pipe.cmd("LRANGE").arg(&k.alone).arg(0).arg(last).cmd("LRANGE").arg(&k.apart).arg(0).arg(last);
-            }
-            State::Done | State::Dead | State::Expired | State::Cancelled | State::Replaced => return Ok(Vec::new()),
-        }
-        let mut ids = Vec::new();
-        for answer in self.0.link.calls("list jobs", &pipe).await? {
-            let Value::Array(parts) = answer else { continue };
-            let id = |member: String| match state {
-                // A mark stands before the id.
-                State::Scheduled => member.get(1..).map(str::to_owned),
-                State::Waiting => member.rsplit(' ').next().map(str::to_owned),
-                _ => Some(member),
-            };
-            ids.extend(parts.iter().filter_map(text).filter_map(id));
-        }
-        ids.truncate(limit);
-        let mut jobs = Vec::with_capacity(ids.len());
-        for id in ids.iter().filter_map(|id| JobId::parse(id).ok()) {
-            // One that moved on between the two looks is left out.
-            jobs.extend(self.find(&id).await?.filter(|found| found.state == state));
-        }
-        Ok(jobs)
     }
 
     /// The workers of this queue; the flag says whether they have shown themselves lately.
@@ -376,31 +217,6 @@ impl Inspector {
             Err(source) => Err(QueueError::from_redis(self.0.link.server(), "wait for the reply", source)),
         }
     }
-}
-
-/// The envelope of a stored job, behind its header and its bonds.
-fn envelope_of(stored: &str) -> Option<&str> {
-    let rest = stored.get(15..)?;
-    if has_bonds(stored) { rest.split_once('\n').map(|(_, envelope)| envelope) } else { Some(rest) }
-}
-
-fn has_bonds(stored: &str) -> bool {
-    matches!(stored.as_bytes().get(14), Some(b'#' | b'='))
-}
-
-/// The lane of a stored job, and its place in it.
-fn lane_of(stored: &str) -> Option<(&str, &str)> {
-    let bonds = has_bonds(stored).then(|| stored.get(15..)?.lines().next()).flatten()?;
-    let word = |letter: char| bonds.split(' ').find_map(|word| word.strip_prefix(letter));
-    Some((word('L')?, word('S')?))
-}
-
-fn job_name(envelope: &str) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        job: String,
-    }
-    serde_json::from_str::<Named>(envelope).ok().map(|named| named.job)
 }
 
 pub(crate) fn redis_time(value: &Value) -> Millis {

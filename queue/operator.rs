@@ -3,6 +3,12 @@
 //! Each is one atomic step. What is taken back leaves through the departing list, so that it is recorded with who did
 //! it and why.
 
+#[cfg(feature = "worker")]
+use crate::{
+    admitter::{Admitter, Round},
+    envelope::Limits,
+    inspector::count,
+};
 use crate::{
     clock::Clock,
     error::QueueError,
@@ -11,6 +17,13 @@ use crate::{
     scripts::{MAX_ITEMS, Scripts},
     state::{Priority, closed_set},
 };
+
+/// While a daemon admits: it takes a few milliseconds, and if it dies at it, its right ends after two seconds.
+#[cfg(feature = "worker")]
+const BUSY: std::time::Duration = std::time::Duration::from_millis(50);
+/// After so many looks in vain, in a row, daemons are at it all the time: then nothing is left to do here.
+#[cfg(feature = "worker")]
+const MAX_LOOKS: u32 = 100;
 
 /// Who and why, at most: longer reasons are cut off.
 const MAX_REASON: usize = 500;
@@ -82,6 +95,35 @@ impl Operator {
     /// When Redis does not answer.
     pub async fn purge(&self, by: &str, why: &str) -> Result<u64, QueueError> {
         self.0.purge(&reason(by, why), MAX_ITEMS).await
+    }
+
+    /// Make jobs of the lines that no daemon has admitted yet, whatever their size, so that they can be taken back.
+    ///
+    /// # Errors
+    /// When Redis does not answer; what was admitted before then stands.
+    #[cfg(feature = "worker")]
+    pub async fn admit_all(&self) -> Result<(), QueueError> {
+        let token = format!("operator-{}", JobId::generate());
+        let admitter = Admitter::new(self.0.clone(), Limits::NONE, token);
+        let lines = count(&self.0.link.call("count lines", redis::cmd("LLEN").arg(&self.0.keys.inbox)).await?);
+        let (mut seen, mut looks) = (0, 0);
+        // Lines that come in meanwhile are somebody else's.
+        while seen < lines && looks < MAX_LOOKS {
+            match admitter.round().await? {
+                Round::Empty => break,
+                Round::Busy => {
+                    looks += 1;
+                    tokio::time::sleep(BUSY).await;
+                }
+                Round::Admitted { jobs, duplicates, forwarded } => {
+                    (seen, looks) = (seen + jobs + duplicates, 0);
+                    if forwarded {
+                        admitter.forward().await?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Let a job that waits for its time run at once.

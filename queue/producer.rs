@@ -34,6 +34,17 @@ pub enum Receipt {
     Rejected { reason: String },
 }
 
+impl Receipt {
+    fn of(id: &JobId, queue: &QueueName, objection: Option<Objection>) -> Self {
+        let (id, queue) = (id.to_string(), queue.clone());
+        match objection {
+            None => Self::Queued { id, queue },
+            Some(Objection::Duplicate(of)) => Self::Duplicate { id, queue, of },
+            Some(Objection::Rejected(reason)) => Self::Rejected { reason },
+        }
+    }
+}
+
 /// A dead letter on its way back.
 #[derive(Debug)]
 pub struct Revival {
@@ -81,24 +92,19 @@ impl Producer {
                 let call: Vec<_> = chunk.iter().map(|item| item.putting(envelopes[item.at].as_ref())).collect();
                 let objections = scripts.put(self.limits, &call).await?;
                 for (item, objection) in chunk.iter().zip(objections) {
-                    let (id, queue) = (item.id.to_string(), queue.clone());
-                    receipts[item.at] = Some(match objection {
-                        None => Receipt::Queued { id, queue },
-                        Some(Objection::Duplicate(of)) => Receipt::Duplicate { id, queue, of },
-                        Some(Objection::Rejected(reason)) => Receipt::Rejected { reason },
-                    });
+                    receipts[item.at] = Some(Receipt::of(&item.id, &queue, objection));
                 }
             }
         }
         Ok(receipts.into_iter().flatten().collect())
     }
 
-    /// Bring dead letters back. For each whether it is queued now; if not, it was alive already.
+    /// Bring dead letters back. One receipt each: a duplicate of its own id was alive already.
     ///
     /// # Errors
     /// When Redis does not answer; what was sent before then stands, and can be sent again.
-    pub async fn revive(&self, revivals: &[Revival]) -> Result<Vec<bool>, QueueError> {
-        let mut queued = vec![false; revivals.len()];
+    pub async fn revive(&self, revivals: &[Revival]) -> Result<Vec<Receipt>, QueueError> {
+        let mut receipts: Vec<Option<Receipt>> = vec![None; revivals.len()];
         let mut by_queue: BTreeMap<&QueueName, Vec<Judged>> = BTreeMap::new();
         for (at, revival) in revivals.iter().enumerate() {
             // A malformed envelope may come back too: its second life ends like the first unless it was mended.
@@ -114,11 +120,11 @@ impl Producer {
                 let call: Vec<_> = chunk.iter().map(|item| item.putting(&revivals[item.at].envelope)).collect();
                 let runs: Vec<u32> = chunk.iter().map(|item| revivals[item.at].runs).collect();
                 for (item, objection) in chunk.iter().zip(scripts.revive(self.limits, &runs, &call).await?) {
-                    queued[item.at] = objection.is_none();
+                    receipts[item.at] = Some(Receipt::of(&item.id, queue, objection));
                 }
             }
         }
-        Ok(queued)
+        Ok(receipts.into_iter().flatten().collect())
     }
 
     /// Let operators see a queue that nobody serves yet.

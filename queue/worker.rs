@@ -137,6 +137,7 @@ impl Worker {
             limiter: options.limiter.aside(aside),
             worker: id.clone(),
             host: options.host.clone(),
+            isolation: options.isolation,
             lease: options.lease,
             crash_limit: options.crash_limit,
             started_at: Clock::wall(),

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use liaison_queue::{
-    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Producer, QueueName, Screen, Served, Shares, Stop,
-    Worker, WorkerOptions, clock::Clock, envelope::Limits,
+    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, QueueName, Screen, Served, Shares,
+    Stop, Worker, WorkerOptions, batches::Batches, clock::Clock, envelope::Limits,
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -68,6 +68,14 @@ impl App {
 
     pub(crate) fn inspector(&self, queue: &QueueName) -> Inspector {
         Inspector::new(self.link.clone(), queue.clone())
+    }
+
+    pub(crate) fn operator(&self, queue: &QueueName) -> Operator {
+        Operator::new(self.link.clone(), queue.clone())
+    }
+
+    pub(crate) fn batches(&self, queue: &QueueName) -> Batches {
+        Batches::new(self.link.clone(), queue.clone())
     }
 
     /// All queues that anybody has heard of: configured here, or known to Redis.

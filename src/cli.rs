@@ -3,6 +3,7 @@
 //! 0: done. 1: failed. 2: wrong usage or configuration.
 
 mod answer;
+mod batches;
 mod bench;
 mod check;
 mod dead;
@@ -11,6 +12,7 @@ mod dev;
 mod enqueue;
 mod jobs;
 mod keys;
+mod lanes;
 mod limits;
 mod manual;
 mod migrate;
@@ -73,8 +75,8 @@ enum Command {
     /// Run jobs until told to stop
     Worker(worker::WorkerArgs),
     /// Ask for a job, or for as many as a file has lines
-    Enqueue(enqueue::EnqueueArgs),
-    /// Where a job is, which there are, and which kinds
+    Enqueue(Box<enqueue::EnqueueArgs>),
+    /// Where a job is, which there are, and which kinds; take one back, or let it go sooner
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
     /// What happened: one run for each time a job was tried
@@ -83,9 +85,15 @@ enum Command {
     /// Jobs that were given up: read, revive or discard them
     #[command(subcommand)]
     Dead(dead::DeadCommand),
-    /// How deep and how old the queues are; pause and resume them
+    /// How deep and how old the queues are; pause, resume and empty them
     #[command(subcommand)]
     Queues(queues::QueuesCommand),
+    /// Jobs that go one at a time: whose turn it is, and who waits
+    #[command(subcommand)]
+    Lanes(lanes::LanesCommand),
+    /// Jobs with one end: how far they are; open and seal a batch
+    #[command(subcommand)]
+    Batches(batches::BatchesCommand),
     /// Who works, and on what
     #[command(subcommand)]
     Workers(workers::WorkersCommand),
@@ -140,6 +148,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Runs(command) => runs::run(&global, &command),
         Command::Dead(command) => dead::run(&global, &command),
         Command::Queues(command) => queues::run(&global, &command),
+        Command::Lanes(command) => lanes::run(&global, &command),
+        Command::Batches(command) => batches::run(&global, &command),
         Command::Workers(command) => workers::run(&global, &command),
         Command::Limits(command) => limits::run(&global, &command),
         Command::Migrate(args) => migrate::run(&global, &args),

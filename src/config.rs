@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 mod address;
 #[cfg(test)]
 mod documents;
-mod environment;
+pub(crate) mod environment;
 mod file;
 pub(crate) mod hint;
 mod key;

@@ -82,10 +82,9 @@ fn keys() -> BTreeSet<String> {
         part.split(before).skip(1).filter_map(|rest| rest.split('"').next()).map(ToOwned::to_owned).collect()
     };
     let whole = quoted(&source, ": &str = \"");
-    let of_queue = quoted(&source, " = \"")
-        .into_iter()
-        .filter(|name| !name.starts_with("liaison:"))
-        .map(|name| format!("liaison:{{QUEUE}}:{name}"));
+    let (_, of_queue) = source.split_once("\nkeys! {").expect("the list of keys");
+    let of_queue = quoted(of_queue.split("\n}").next().unwrap_or_default(), " = \"");
+    let of_queue = of_queue.into_iter().map(|name| format!("liaison:{{QUEUE}}:{name}"));
     let replies = quoted(&source, "format!(\"{}").into_iter().map(|name| name.replace("{id}", "ID"));
     let of_limit = quoted(&source, "part(\"").into_iter().map(|name| format!("liaison:{{limit:KEY}}:{name}"));
     // How the keys of a limit begin is no key.
@@ -107,4 +106,19 @@ fn the_keys_of_the_scripted_door_stand_in_the_order_in_which_it_takes_them() {
     let written = table.iter().filter(|row| row[0].starts_with("KEYS[")).map(|row| row[1].clone());
     let taken = liaison_queue::door().1.iter().map(|name| format!("liaison:{{QUEUE}}:{name}"));
     assert_eq!(written.collect::<Vec<_>>(), taken.collect::<Vec<_>>());
+}
+
+#[test]
+fn the_protocol_lists_every_word_that_ties_a_job() {
+    let table = rows(section(WIRE_PROTOCOL, "### Ties in Redis"));
+    let written: BTreeSet<_> = table.iter().filter_map(|row| row[0].chars().next()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("queue/lua");
+    let scripts = [folder.clone(), folder.join("parts")].into_iter().flat_map(|folder| {
+        let entries = fs::read_dir(folder).expect("the scripts").map(|entry| entry.expect("a script").path());
+        entries.filter(|path| path.is_file()).map(|path| fs::read_to_string(path).expect("a script"))
+    });
+    let read = scripts.collect::<String>();
+    let read = read.split("bond(bonds, '").skip(1).filter_map(|rest| rest.chars().next());
+    // The counts of a batch are for the handler of its follow-up; no script reads them.
+    assert_eq!(written, read.chain(['C']).collect());
 }

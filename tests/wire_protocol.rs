@@ -78,14 +78,20 @@ fn what_stands_in_redis_is_what_the_protocol_says() {
     let (before, _) = program.split_once("told = reply(redis, \"example:1\")").expect("the plain door comes first");
     let (_, after) = program.split_once("job = {").expect("then the scripted one");
     let (middle, _) = after.split_once("told = ").expect("and a reply");
-    python(&format!("{before}job = {{{middle}"), &redis);
+    let bare = r#"enqueue(redis, script, [{"job": "noop", "id": "bare"}])"#;
+    python(&format!("{before}job = {{{middle}\n{bare}\n"), &redis);
     let stored: String = redis.ask(&["HGET", "liaison:{default}:jobs", "example:2"]);
     assert!(WIRE_PROTOCOL.contains("A value of `jobs` begins with 15 bytes"));
-    let (header, envelope) = stored.split_at(15);
+    let (header, rest) = stored.split_at(15);
     assert!(header[..13].bytes().all(|byte| byte.is_ascii_digit()), "{header}");
-    assert_eq!(&header[13..], "1+");
-    assert_eq!(envelope, r#"{"job": "echo", "args": {"door": "scripted"}, "id": "example:2", "reply": true}"#);
-    assert_eq!(redis.ask::<Vec<String>>(&["LRANGE", "liaison:{default}:ready:normal", "0", "-1"]), ["example:2"]);
+    assert_eq!(&header[13..], "1#");
+    let envelope =
+        r#"{"job": "echo", "args": {"door": "scripted"}, "id": "example:2", "reply": true, "unique": "example"}"#;
+    assert_eq!(rest.split_once('\n'), Some(("Udexample", envelope)));
+    let bare: String = redis.ask(&["HGET", "liaison:{default}:jobs", "bare"]);
+    assert_eq!(&bare[13..], r#"1+{"job": "noop", "id": "bare"}"#);
+    let ready = redis.ask::<Vec<String>>(&["LRANGE", "liaison:{default}:ready:normal", "0", "-1"]);
+    assert_eq!(ready, ["example:2", "bare"]);
     let line = r#"{"job": "echo", "args": {"door": "plain"}, "id": "example:1", "reply": true}"#;
     assert_eq!(redis.ask::<Vec<String>>(&["LRANGE", "liaison:{default}:inbox", "0", "-1"]), [line]);
 }

@@ -1,4 +1,4 @@
-//! Answer with one's own arguments.
+//! Answer with one's own arguments; as the follow-up of a batch, with how its jobs have ended as well.
 //!
 //! Safe to run twice: it changes nothing.
 
@@ -23,7 +23,10 @@ impl Job for Echo {
     const RETRY: Retry = Retry::doubling(Duration::from_secs(1));
     const SAMPLE: Option<Sample> = Some(Sample { args: r#"{"hello": "world"}"#, ends: RunOutcome::Done });
 
-    async fn run(self, _: &Context) -> Outcome {
-        Ok(Done(Some(self.0)))
+    async fn run(self, ctx: &Context) -> Outcome {
+        Ok(Done(Some(match &ctx.batch {
+            Some(batch) => serde_json::json!({"args": self.0, "batch": batch}),
+            None => self.0,
+        })))
     }
 }

@@ -1,9 +1,9 @@
 -- Let a waiting job go sooner: at once, from the head of its band; or from another band.
 -- KEYS jobs tries
--- PARTS clock stored nudge lanes uniques taking_out
+-- PARTS clock stored nudge lanes uniques taking_out ghosts
 -- ARGV[1] now, ms, or "" for TIME    ARGV[2] id    ARGV[3] `now`, or the digit of a band
 -- Returns what was done: `moved`, or why nothing was: `running`, `departing`, `waiting` (its lane is busy), `suspect`
--- (it waits to run apart) or `unknown`. Cost: O(log waiting).
+-- (it waits to run apart) or `unknown`. Cost: O(log waiting); for a ready one at once, O(its band).
 local id, to = ARGV[2], ARGV[3]
 local stored = redis.call('HGET', jobs, id)
 if not stored then return 'unknown' end
@@ -21,7 +21,9 @@ elseif place == 'waiting' then
   redis.call('ZADD', lanes, 0, member)
   return to == 'now' and 'waiting' or 'moved'
 elseif to ~= 'now' then
-  if place == 'ready' then
+  if place == 'ready' and to == band then
+    is_ghost(band, id) -- it stays where it is, so it is none
+  elseif place == 'ready' then
     redis.call('RPUSH', READY[to], id)
   else
     local mark = (from == 'g' or from == 'h') and from or from == band and to or PASSING[to]
@@ -31,6 +33,10 @@ else
   -- A time that its last run promised holds no more.
   local past = redis.call('HGET', tries, id)
   if past then redis.call('HSET', tries, id, string.match(past, '^%d+ %d+ %d+') .. ' now') end
+  -- At the head the job itself would be taken for a ghost of its own, so here these are searched for after all.
+  if redis.call('HEXISTS', ghosts, band .. id) == 1 then
+    for _ = 1, redis.call('LREM', READY[band], 0, id) do is_ghost(band, id) end
+  end
   if from == PASSING[band] then
     enter_lane(bond(bonds, 'L'), bonds, id, band, 0)
   else

@@ -25,7 +25,11 @@ redis.call('HSET', pulse, 'at', now, 'calm', calm)
 
 local stale = redis.call('ZRANGEBYSCORE', recent, '-inf', now, 'LIMIT', 0, 1000)
 if #stale > 0 then redis.call('ZREM', recent, unpack(stale)) end
-for _, key in ipairs(redis.call('ZRANGEBYSCORE', lapsing, '-inf', now, 'LIMIT', 0, ARGV[5])) do owner(key) end
+for _, key in ipairs(redis.call('ZRANGEBYSCORE', lapsing, '-inf', now, 'LIMIT', 0, ARGV[5])) do
+  owner(key)
+  -- Also if somebody else has it by now, who needs no time: left here, it would be in the way of the next ones.
+  redis.call('ZREM', lapsing, key)
+end
 local woken, expired = false, 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 0, ARGV[5])) do
   expired = expired + 1

@@ -1,6 +1,7 @@
 //! `liaison enqueue`: ask for a job, or for as many as a file has lines.
 
 mod bulk;
+mod ties;
 mod told;
 mod waiting;
 
@@ -17,13 +18,14 @@ use serde_json::value::RawValue;
 
 use super::{Global, answer, answer::Usage, block_on, typed, words};
 use crate::{app::App, config::units::show_duration};
+use ties::{Ties, WrittenTies};
 use told::{Answer, Status};
 
 #[derive(clap::Args)]
 #[group(skip)]
 pub(crate) struct EnqueueArgs {
     /// The job, by its name in `liaison jobs catalog`
-    #[arg(required_unless_present = "bulk")]
+    #[arg(required_unless_present_any = ["bulk", "script"])]
     job: Option<String>,
     /// Its arguments in JSON, or @FILE, or - for standard input [default: {}]
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
@@ -52,13 +54,21 @@ pub(crate) struct EnqueueArgs {
     /// How long one attempt may take, up to 1d [default: the job's own]
     #[arg(long, value_name = "DURATION", value_parser = typed::duration)]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    ties: Ties,
     /// Wait so long for its end, up to 1d; exit code 0 only if it is done by then
     #[arg(long, value_name = "DURATION", value_parser = typed::duration)]
     wait: Option<Duration>,
     /// Envelopes from a file, or - for standard input: one a line, one answer a line
     #[arg(long, value_name = "FILE", conflicts_with_all = [
-        "job", "args", "queue", "id", "priority", "delay", "at", "expires", "max_attempts", "timeout", "wait"])]
+        "job", "args", "queue", "id", "priority", "delay", "at", "expires", "max_attempts", "timeout", "wait",
+        "lane", "unique", "batch"])]
     bulk: Option<PathBuf>,
+    /// Print the script of the scripted door, for hosts; with --json also the keys that it takes
+    #[arg(long, conflicts_with_all = [
+        "job", "args", "queue", "id", "priority", "delay", "at", "expires", "max_attempts", "timeout", "wait",
+        "lane", "unique", "batch", "bulk"])]
+    script: bool,
 }
 
 /// A person who waits longer looks again tomorrow.
@@ -86,13 +96,28 @@ struct Written<'a> {
     timeout_ms: Option<u128>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     reply: bool,
+    #[serde(flatten)]
+    ties: WrittenTies,
 }
 
 pub(crate) fn run(global: &Global, args: &EnqueueArgs) -> Result<ExitCode> {
+    if args.script {
+        print_script(global.json);
+        return Ok(ExitCode::SUCCESS);
+    }
     let app = global.app()?;
     match &args.bulk {
         Some(path) => bulk::run(&app, path, global.json),
         None => block_on(one(&app, args, global.json)),
+    }
+}
+
+fn print_script(json: bool) {
+    let (script, keys) = liaison_queue::door();
+    if json {
+        answer::json(&serde_json::json!({"script": script, "keys": keys}));
+    } else {
+        answer::line(script.trim_end());
     }
 }
 
@@ -101,6 +126,7 @@ async fn one(app: &App, args: &EnqueueArgs, json: bool) -> Result<ExitCode> {
     let queue = args.queue.as_deref().map(typed::name::<QueueName>).transpose()?;
     let mut id = args.id.as_deref().map(typed::name::<JobId>).transpose()?;
     refuse_too_long(args)?;
+    let ties = args.ties.written()?;
     let written = args.args.as_deref().map(|text| typed::arguments(text, app.limits().max_args)).transpose()?;
     if let Some(entry) = typed::known_job(job.as_str()) {
         (entry.check)(written.as_deref().map_or("{}", RawValue::get)).map_err(Usage)?;
@@ -119,13 +145,16 @@ async fn one(app: &App, args: &EnqueueArgs, json: bool) -> Result<ExitCode> {
         max_attempts: args.max_attempts,
         timeout_ms: args.timeout.map(|timeout| timeout.as_millis()),
         reply: args.wait.is_some(),
+        ties,
     };
     let envelope = serde_json::to_string(&envelope).context("write the envelope")?;
     let receipts = app.producer().enqueue(&[envelope]).await?;
     let receipt = receipts.into_iter().next().context("Redis gave no answer for the envelope")?;
     let queue = queue.unwrap_or_else(QueueName::default_queue);
     let mut answer = Answer::of(receipt, id.as_ref());
-    if let (Some(patience), Some(id), false) = (args.wait, &id, answer.status == Status::Rejected) {
+    // One with its unique key is there already: then that is the job to wait for.
+    let awaited = answer.other().and_then(|of| JobId::parse(of).ok()).or(id);
+    if let (Some(patience), Some(id), false) = (args.wait, &awaited, answer.status == Status::Rejected) {
         waiting::wait(app, &queue, id, patience, &mut answer).await?;
     }
     if json {

@@ -1,5 +1,8 @@
-//! `liaison jobs`: where a job is, which there are, and which kinds of them this build knows.
+//! `liaison jobs`: where a job is, which there are, which kinds of them this build knows; to take one back, or to let it
+//! go sooner.
 
+mod cancel;
+mod hurry;
 mod list;
 mod show;
 
@@ -7,10 +10,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use liaison_jobs::{CATALOG, Entry};
+use liaison_queue::{JobId, state::Priority};
 use serde::Serialize;
 
-use super::{Global, answer, block_on};
-use crate::config::units::show_duration;
+use super::{Global, answer, block_on, typed, words};
+use crate::{app::App, config::units::show_duration};
 
 #[derive(clap::Subcommand)]
 pub(crate) enum JobsCommand {
@@ -21,6 +25,21 @@ pub(crate) enum JobsCommand {
     },
     /// The jobs in a state
     List(list::ListArgs),
+    /// Take jobs back: what waits is removed, what runs is told and then stopped; exit code 1 if one was not
+    Cancel(cancel::CancelArgs),
+    /// Let a job go next that waits for its time or in its band; exit code 1 if it cannot
+    RunNow {
+        /// The id of the job
+        id: String,
+    },
+    /// Give a waiting job another priority; exit code 1 if it does not wait
+    Reprioritise {
+        /// The id of the job
+        id: String,
+        /// The band in which it waits from now on
+        #[arg(value_parser = typed::one_of::<Priority>(Priority::ALL.iter().map(|band| band.as_str())))]
+        priority: Priority,
+    },
     /// The kinds of jobs that this build knows
     Catalog,
 }
@@ -40,11 +59,33 @@ pub(crate) fn run(global: &Global, command: &JobsCommand) -> Result<ExitCode> {
     match command {
         JobsCommand::Show { id } => block_on(show::run(&global.app()?, id, global.json)),
         JobsCommand::List(args) => block_on(list::run(&global.app()?, args, global.json)),
+        JobsCommand::Cancel(args) => block_on(cancel::run(&global.app()?, args, global.json)),
+        JobsCommand::RunNow { id } => block_on(hurry::run(&global.app()?, id, None, global.json)),
+        JobsCommand::Reprioritise { id, priority } => {
+            block_on(hurry::run(&global.app()?, id, Some(*priority), global.json))
+        }
         JobsCommand::Catalog => {
             catalog(global.json);
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn unknown(id: &JobId) -> String {
+    format!("{id}: no job of this id is in Redis; `liaison jobs show {id}` knows whether it has ended")
+}
+
+/// A job that nobody knows may be a line that no daemon has read.
+async fn hint_at_inboxes(app: &App) -> Result<()> {
+    let mut lines = 0;
+    for queue in app.queues().await? {
+        lines += app.inspector(&queue).depths().await?.inbox;
+    }
+    if lines > 0 {
+        let lines = words::of(lines, "line");
+        answer::note(&format!("{lines} in the inboxes that no daemon has read yet; it may be among them"));
+    }
+    Ok(())
 }
 
 fn catalog(json: bool) {

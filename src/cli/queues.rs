@@ -1,4 +1,6 @@
-//! `liaison queues`: how deep, how old, served by whom; and to hold a queue back for a while.
+//! `liaison queues`: how deep, how old, served by whom; to hold a queue back for a while, or to empty it.
+
+mod purge;
 
 use std::process::ExitCode;
 
@@ -30,6 +32,8 @@ pub(crate) enum QueuesCommand {
         /// The queue
         queue: String,
     },
+    /// Take back all that waits in a queue, to be recorded as cancelled; what runs goes on
+    Purge(purge::PurgeArgs),
 }
 
 pub(crate) fn run(global: &Global, command: &QueuesCommand) -> Result<ExitCode> {
@@ -39,6 +43,7 @@ pub(crate) fn run(global: &Global, command: &QueuesCommand) -> Result<ExitCode> 
             QueuesCommand::List { limit } => list(&app, limit, global.json).await,
             QueuesCommand::Pause { queue } => hold(&app, queue, true, global.json).await,
             QueuesCommand::Resume { queue } => hold(&app, queue, false, global.json).await,
+            QueuesCommand::Purge(args) => purge::run(&app, args, global.json).await,
         }
     })
 }
@@ -55,22 +60,29 @@ async fn list(app: &App, limit: &Limit, json: bool) -> Result<ExitCode> {
     } else if queues.is_empty() {
         answer::line("no queues");
     } else {
-        let headings =
-            ["QUEUE", "WAITING", "HIGH", "NORMAL", "LOW", "INBOX", "DUE LATER", "RUNNING", "OLDEST", "WORKERS", ""];
+        let headings = [
+            "QUEUE", "WAITING", "HIGH", "NORMAL", "LOW", "INBOX", "LATER", "LANES", "RUNNING", "OLDEST", "WORKERS", "",
+        ];
         answer::table(&headings, &queues.iter().map(row).collect::<Vec<_>>());
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn row(queue: &Depths) -> Vec<String> {
-    let state = match (queue.paused, queue.workers, queue.is_empty()) {
-        (true, _, _) => "paused",
-        (false, 0, false) => "nobody serves it",
-        (false, _, _) => "",
-    };
-    let counts = [queue.waiting(), queue.high, queue.normal, queue.low, queue.inbox, queue.due_later, queue.running];
+    let mut notes = Vec::new();
+    match (queue.paused, queue.workers, queue.is_empty()) {
+        (true, _, _) => notes.push("paused".to_owned()),
+        (false, 0, false) => notes.push("nobody serves it".to_owned()),
+        (false, _, _) => {}
+    }
+    // Rare, and worth a look when there are any.
+    if queue.suspects > 0 {
+        notes.push(words::of(queue.suspects, "suspect"));
+    }
+    let Depths { high, normal, low, inbox, due_later, in_lanes, running, .. } = *queue;
+    let counts = [queue.waiting(), high, normal, low, inbox, due_later, in_lanes, running];
     let oldest = queue.oldest_ms.map_or("-".to_owned(), words::span);
-    let rest = [oldest, words::count(queue.workers), state.to_owned()];
+    let rest = [oldest, words::count(queue.workers), notes.join(", ")];
     [queue.queue.to_string()].into_iter().chain(counts.into_iter().map(words::count)).chain(rest).collect()
 }
 

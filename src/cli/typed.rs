@@ -7,17 +7,22 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Result;
 use chrono::{DateTime, Utc};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use liaison_jobs::{CATALOG, Entry};
 use liaison_queue::{
+    QueueName,
     clock::{Clock, Millis},
-    envelope,
+    envelope::{self, Limits},
 };
 use serde_json::value::RawValue;
 
 use super::answer::{self, Usage};
-use crate::config::{hint::nearest, units::parse_duration};
+use crate::{
+    app::App,
+    config::{environment::operator, hint::nearest, units::parse_duration},
+};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 10_000;
@@ -43,6 +48,25 @@ impl Limit {
             found.truncate(self.limit as usize);
             answer::note(&format!("there are more: these are the first {} (--limit)", self.limit));
         }
+    }
+}
+
+// A text and not a doc comment, which would want back quotes.
+const BY: &str = "Who, for the records [default: the login name, by SUDO_USER, USER or LOGNAME]";
+
+/// Who does this and why: it is recorded with what is taken back.
+#[derive(clap::Args)]
+pub(crate) struct Because {
+    /// Why, for the records
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+    #[arg(long, value_name = "NAME", help = BY)]
+    by: Option<String>,
+}
+
+impl Because {
+    pub(crate) fn by(&self) -> String {
+        self.by.clone().unwrap_or_else(operator)
     }
 }
 
@@ -83,43 +107,58 @@ pub(crate) fn name<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, 
     text.parse().map_err(Usage)
 }
 
+/// The queue that was named, or all that anybody has heard of.
+pub(crate) async fn queues(app: &App, named: Option<&str>) -> Result<Vec<QueueName>> {
+    match named {
+        Some(named) => Ok(vec![name(named)?]),
+        None => app.queues().await,
+    }
+}
+
 /// Arguments of a job: JSON itself, `@FILE`, or `-` for standard input. At most `max` bytes, plus white space.
 pub(crate) fn arguments(written: &str, max: usize) -> Result<Box<RawValue>, Usage> {
+    json(written, max).map_err(|wrong| Usage(format!("--args: {wrong}")))
+}
+
+/// An envelope, written in the same ways.
+pub(crate) fn envelope(flag: &str, written: &str, limits: Limits) -> Result<Box<RawValue>, Usage> {
+    json(written, limits.max_envelope()).map_err(|wrong| Usage(format!("{flag}: {wrong}")))
+}
+
+fn json(written: &str, max: usize) -> Result<Box<RawValue>, String> {
     let (text, place) = match (written, written.strip_prefix('@')) {
         ("-", _) => (read(&mut stdin(), max, "standard input")?, "standard input".to_owned()),
         (_, Some(path)) => {
             let shown = Path::new(path).display().to_string();
-            let mut file = File::open(path).map_err(|fault| Usage(format!("--args: cannot read {shown}: {fault}")))?;
+            let mut file = File::open(path).map_err(|fault| format!("cannot read {shown}: {fault}"))?;
             (read(&mut file, max, &shown)?, shown)
         }
         (text, None) => (text.to_owned(), String::new()),
     };
     serde_json::from_str(text.trim()).map_err(|fault| {
         let remedy = match text.trim() {
-            "" => "it is empty; leave --args out for no arguments, or write {}",
+            "" => "it is empty; leave it out, or write {}",
             _ if !place.is_empty() => "send one JSON value",
-            _ => "quote it for the shell, as in --args '{\"ms\": 5}', or put it in a file: --args @FILE",
+            _ => "quote it for the shell, as in '{\"ms\": 5}', or put it in a file: @FILE",
         };
         let place = if place.is_empty() { place } else { format!("{place} is ") };
-        Usage(format!("--args: {place}not JSON: {fault}; {remedy}"))
+        format!("{place}not JSON: {fault}; {remedy}")
     })
 }
 
-fn read(from: &mut dyn Read, max: usize, place: &str) -> Result<String, Usage> {
+fn read(from: &mut dyn Read, max: usize, place: &str) -> Result<String, String> {
     // Twice the limit leaves room for indentation; what is longer would be refused later anyway.
     let most = 2 * max as u64 + 1;
     let mut bytes = Vec::new();
     let count = from.take(most).read_to_end(&mut bytes);
-    let count = count.map_err(|fault| Usage(format!("--args: cannot read {place}: {fault}")))?;
+    let count = count.map_err(|fault| format!("cannot read {place}: {fault}"))?;
     if count as u64 == most {
         let remedy = "send a reference to the data instead";
-        return Err(Usage(format!(
-            "--args: {place} has more than the {max} bytes allowed (queues.max_args); {remedy}"
-        )));
+        return Err(format!("{place} has more than the {max} bytes allowed (queues.max_args); {remedy}"));
     }
     String::from_utf8(bytes).map_err(|fault| {
         let at = fault.utf8_error().valid_up_to();
-        Usage(format!("--args: {place} is not UTF-8 at byte {at}; send JSON in UTF-8"))
+        format!("{place} is not UTF-8 at byte {at}; send JSON in UTF-8")
     })
 }
 

@@ -87,6 +87,7 @@ const INSTANTS: &[&str] = &[
     "started_at",
     "beat_at",
     "since",
+    "opened_at",
     "oldest_pass_at",
     "newest_pass_at",
     "began_at",

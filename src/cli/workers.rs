@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use liaison_queue::{RunningCard, WorkerCard, clock::Millis};
+use liaison_queue::{Isolation, RunningCard, WorkerCard, clock::Millis};
 
 use super::{Global, answer, block_on, typed::Limit, words};
 use crate::app::App;
@@ -63,6 +63,11 @@ fn row(card: &WorkerCard, alive: bool, now: Millis) -> Vec<String> {
         (false, _) => format!("dead, last seen {} ago", words::span(now.0 - card.beat_at)),
         (true, true) => "draining".to_owned(),
         (true, false) => format!("up for {}", words::span(now.0 - card.started_at)),
+    };
+    let state = match card.isolation {
+        Isolation::None => state,
+        Isolation::Apart => format!("{state}; runs suspects apart from others"),
+        Isolation::Alone => format!("{state}; runs suspects alone"),
     };
     let counts = [card.running, card.concurrency, card.buffered, card.unrecorded];
     let names = [card.worker.clone(), card.queue.clone(), card.host.clone(), card.pid.to_string()];

@@ -1,4 +1,4 @@
-//! The environment: `LIAISON_<SECTION>__<KEY>`, and a few short forms. Nobody else reads it.
+//! The environment: `LIAISON_<SECTION>__<KEY>`, a few short forms, and who types. Nobody else reads it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,17 @@ pub(crate) const CONFIG: &str = "LIAISON_CONFIG";
 /// The short forms: variable, section, key.
 const SHORT: [(&str, &str, &str); 2] =
     [("LIAISON_REDIS_URL", "redis", "url"), ("LIAISON_DATABASE_URL", "store", "url")];
+
+/// Who types: the one behind `sudo`, else whoever is logged in, else the number of the user. For the records only.
+#[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+pub(crate) fn operator() -> String {
+    name_of(|name| std::env::var_os(name).map(|text| text.to_string_lossy().into_owned()))
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+fn name_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| variable(name).filter(|value| !value.trim().is_empty()))
+}
 
 /// Lay the variables over what the file wrote.
 pub(super) fn read(environment: &BTreeMap<String, String>, raw: &mut RawConfig) {
@@ -158,6 +169,17 @@ mod tests {
         ] {
             assert!(with(&[(name, "1")]).unwrap_err().to_string().contains(meant), "{name}");
         }
+    }
+
+    #[test]
+    fn the_one_behind_sudo_is_who_types() {
+        let of = |known: &[(&str, &str)]| {
+            let known: std::collections::BTreeMap<_, _> = known.iter().copied().collect();
+            super::name_of(|name| known.get(name).map(|value| (*value).to_owned()))
+        };
+        assert_eq!(of(&[("SUDO_USER", "ann"), ("USER", "root")]), Some("ann".to_owned()));
+        assert_eq!(of(&[("USER", ""), ("LOGNAME", "bob")]), Some("bob".to_owned()));
+        assert_eq!(of(&[]), None);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use liaison_queue::{
-    JobId, JobName, QueueName,
+    BatchId, JobId, JobName, LaneName, QueueName, UniqueKey,
+    batches::ENDED_MEMORY,
+    bonds::MAX_UNIQUE_FOR,
     envelope::{Limits, MAX_ATTEMPTS, MAX_DEPTH, MAX_SURROUNDINGS, MAX_TIMEOUT, MAX_TRACE},
 };
 
@@ -24,6 +26,7 @@ fn unit_of(unit: &str) -> Option<u64> {
         "s" => 1_000,
         "min" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return None,
     })
 }
@@ -56,6 +59,7 @@ fn the_table_of_limits_is_what_the_code_says() {
         let (limit, place) = (written(&row[1]), row[2].as_str());
         let actual = match place.split_once(' ') {
             Some(("[queues]", "max_args")) => Limits::default().max_args as u64,
+            Some(("[queues]", "max_lane_depth")) => Limits::default().max_lane_depth.into(),
             Some((path, name)) => constant(path, name),
             None => panic!("`{place}` names no constant"),
         };
@@ -74,14 +78,24 @@ fn the_fields_of_the_envelope_have_the_limits_of_the_judge() {
     assert!(of("id").starts_with(&format!("1 to {} bytes", JobId::MAX_LEN)));
     assert!(of("queue").starts_with(&format!("1 to {} bytes", QueueName::MAX_LEN)));
     assert!(of("args").starts_with(&format!("{} KiB", Limits::default().max_args >> 10)));
+    assert!(of("lane").starts_with(&format!("1 to {} bytes", LaneName::MAX_LEN)));
+    assert_eq!([UniqueKey::MAX_LEN, BatchId::MAX_LEN], [LaneName::MAX_LEN; 2]);
     assert_eq!(of("max_attempts"), format!("1 to {MAX_ATTEMPTS}"));
     assert_eq!(of("timeout_ms"), format!("1 to {}", MAX_TIMEOUT.as_millis()));
     assert!(of("trace").starts_with(&format!("{MAX_TRACE} bytes")));
     let text = section(WIRE_PROTOCOL, "## The envelope");
     assert!(text.contains(&format!("may be {MAX_SURROUNDINGS} bytes longer")));
     assert!(text.contains(&format!("nest {MAX_DEPTH} deep")));
+    let lanes = section(WIRE_PROTOCOL, "### Lanes");
+    assert!(lanes.contains("At most 10,000 jobs") && Limits::default().max_lane_depth == 10_000);
+    let unique = rows(section(WIRE_PROTOCOL, "### Unique keys"));
+    let long = unique.iter().find(|row| row[0] == "for_ms").expect("how long a key is taken");
+    assert_eq!(long[1], format!("integer, 1 to {}", MAX_UNIQUE_FOR.as_millis()));
+    let days = ENDED_MEMORY.as_secs() / 86_400;
+    assert!(section(WIRE_PROTOCOL, "### Batches").contains(&format!("stays over for {days} days")));
     let door = section(WIRE_PROTOCOL, "## The scripted door");
     assert!(door.contains(&format!("`{}`", Limits::default().max_args)));
+    assert!(door.contains(&format!("`{}`", Limits::default().max_lane_depth)));
     assert!(door.contains(&format!("at most {} envelopes", constant("queue/scripts.rs", "MAX_ITEMS"))));
     assert!(door.contains(&format!("about {} MiB", constant("queue/scripts.rs", "MAX_BYTES") >> 20)));
 }

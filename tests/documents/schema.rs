@@ -7,7 +7,8 @@ use std::{
 };
 
 use liaison_queue::{
-    JobId, JobName, QueueName,
+    BatchId, JobId, JobName, LaneName, QueueName, UniqueKey,
+    bonds::MAX_UNIQUE_FOR,
     envelope::{Envelope, Limits, MAX_ATTEMPTS, MAX_TIME, MAX_TIMEOUT, MAX_TRACE},
     state::Priority,
 };
@@ -34,8 +35,7 @@ fn the_schema_has_the_fields_of_the_judge_and_of_the_page() {
     let properties = schema["properties"].as_object().expect("properties");
     assert_eq!(properties.keys().cloned().collect::<BTreeSet<_>>(), judged);
     let page = rows(section(WIRE_PROTOCOL, "## The envelope")).into_iter().map(|row| row[0].clone());
-    let refused = ["lane", "unique"].map(String::from);
-    assert_eq!(page.chain(refused).collect::<BTreeSet<_>>(), judged);
+    assert_eq!(page.collect::<BTreeSet<_>>(), judged);
 }
 
 #[test]
@@ -46,12 +46,43 @@ fn the_schema_has_the_limits_of_the_judge() {
     assert_eq!(of("id", "maxLength"), Some(JobId::MAX_LEN as u64));
     assert_eq!(of("queue", "maxLength"), Some(QueueName::MAX_LEN as u64));
     assert_eq!(of("trace", "maxLength"), Some(MAX_TRACE as u64));
+    for (field, most) in [("lane", LaneName::MAX_LEN), ("unique", UniqueKey::MAX_LEN), ("batch", BatchId::MAX_LEN)] {
+        assert_eq!(of(field, "maxLength"), Some(most as u64));
+    }
+    assert_eq!(schema["$defs"]["key"]["maxLength"].as_u64(), Some(LaneName::MAX_LEN as u64));
+    let longest = schema["properties"]["unique"]["properties"]["for_ms"]["maximum"].as_u64();
+    assert_eq!(longest.map(u128::from), Some(MAX_UNIQUE_FOR.as_millis()));
     assert_eq!(of("max_attempts", "maximum"), Some(MAX_ATTEMPTS.into()));
     assert_eq!(of("timeout_ms", "maximum").map(u128::from), Some(MAX_TIMEOUT.as_millis()));
     assert_eq!(schema["$defs"]["time"]["maximum"].as_i64(), Some(MAX_TIME));
     let bands: Vec<_> = Priority::ALL.iter().map(|band| Value::from(band.as_str())).chain([Value::Null]).collect();
     assert_eq!(schema["properties"]["priority"]["enum"].as_array(), Some(&bands));
 }
+
+/// The same for objects that stand for a lane or a unique key.
+const OBJECTS: &[&str] = &[
+    r#"{"key":"a"}"#,
+    r#"{"key":"a b"}"#,
+    r#"{"key":null}"#,
+    r#"{"key":7}"#,
+    r#"{"on_delay":"pass"}"#,
+    r#"{"key":"a","on_delay":"pass","from_the_future":1}"#,
+    r#"{"key":"a","on_delay":"wait"}"#,
+    r#"{"key":"a","on_delay":null,"scope":null,"for_ms":null,"on_conflict":null,"due":null}"#,
+    r#"{"key":"a","scope":"while_queued","on_conflict":"replace","due":"keep"}"#,
+    r#"{"key":"a","scope":"until_done","on_conflict":"reject","due":"move"}"#,
+    r#"{"key":"a","scope":"never"}"#,
+    r#"{"key":"a","on_conflict":"merge"}"#,
+    r#"{"key":"a","due":7}"#,
+    r#"{"key":"a","scope":"for"}"#,
+    r#"{"key":"a","scope":"for","for_ms":null}"#,
+    r#"{"key":"a","scope":"for","for_ms":1}"#,
+    r#"{"key":"a","scope":"for","for_ms":0}"#,
+    r#"{"key":"a","scope":"for","for_ms":31536000000}"#,
+    r#"{"key":"a","scope":"for","for_ms":31536000001}"#,
+    r#"{"key":"a","scope":"until_done","for_ms":1}"#,
+    r#"{"key":"a","for_ms":1}"#,
+];
 
 /// What is tried in each field: right, nearly right, and wrong.
 fn envelopes() -> Vec<String> {
@@ -89,8 +120,15 @@ fn envelopes() -> Vec<String> {
     let traces =
         ["\"00-abc\"", "\"\"", "\"ä\"", "\"a\\u0007\""].map(String::from).into_iter().chain([256, 257].map(long));
     let words = ["\"high\"", "\"normal\"", "\"low\"", "\"High\"", "\"urgent\""].map(String::from);
-    let mut values: Vec<String> =
-        names.into_iter().chain(others).chain(times).chain(numbers).chain(traces).chain(words).collect();
+    let mut values: Vec<String> = names
+        .into_iter()
+        .chain(others)
+        .chain(times)
+        .chain(numbers)
+        .chain(traces)
+        .chain(words)
+        .chain(OBJECTS.iter().map(ToString::to_string))
+        .collect();
     values.dedup();
     let fields = [
         "args",
@@ -105,6 +143,7 @@ fn envelopes() -> Vec<String> {
         "reply",
         "lane",
         "unique",
+        "batch",
         "from_the_future",
     ];
     let one = |field: &str, value: &String| format!(r#"{{"job":"noop","{field}":{value}}}"#);

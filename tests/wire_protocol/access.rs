@@ -66,22 +66,38 @@ fn a_host_at_the_scripted_door_can_enqueue() {
     let sha: String = redis::cmd("SCRIPT").arg("LOAD").arg(script).query(&mut connection).expect("load the script");
     // A sleeper is woken too, and a delay is parked.
     redis.ask::<String>(&["SET", "liaison:{default}:idle", "1"]);
-    let mut call = redis::cmd("EVALSHA");
-    call.arg(sha).arg(keys.len());
-    for name in keys {
-        call.arg(format!("liaison:{{default}}:{name}"));
-    }
-    call.arg("").arg("default").arg(1024).arg(10_000);
-    for (id, envelope) in [
+    let mut enqueue = |pairs: &[(&str, &str)]| -> Vec<String> {
+        let mut call = redis::cmd("EVALSHA");
+        call.arg(&sha).arg(keys.len());
+        for name in keys {
+            call.arg(format!("liaison:{{default}}:{name}"));
+        }
+        call.arg("").arg("default").arg(1024).arg(10_000);
+        for (id, envelope) in pairs {
+            call.arg(id).arg(envelope);
+        }
+        call.query(&mut connection).expect("enqueue")
+    };
+    let answers = enqueue(&[
         ("a", r#"{"job":"noop"}"#),
         ("-", r#"{"job":"noop","id":"b","run_at":"2999-01-01T00:00:00Z"}"#),
         ("c", r#"{"job":"noop","priority":"low"}"#),
         ("-", r#"{"job":"noop","id":"b"}"#),
-    ] {
-        call.arg(id).arg(envelope);
-    }
-    let answers: Vec<String> = call.query(&mut connection).expect("enqueue");
+    ]);
     assert_eq!(answers, ["queued a", "queued b", "queued c", "duplicate b"]);
+    // Whatever ties jobs: lanes, all scopes of keys and their end, what is replaced wherever it waits, and batches.
+    redis.ask::<i64>(&["HSET", "liaison:{default}:batches", "x opened", "1"]);
+    redis.ask::<i64>(&["HSET", "liaison:{default}:uniques", "past", "t 1 gone"]);
+    let replace = r#""on_conflict":"replace""#;
+    let mut tied = vec![r#"{"job":"noop","lane":"l","batch":"x","expires_at":"2999-01-01T00:00:00Z"}"#.to_owned()];
+    tied.push(r#"{"job":"noop","unique":{"key":"past","scope":"for","for_ms":9}}"#.to_owned());
+    for (key, more) in [("k", ""), ("l", r#","lane":"l""#), ("m", r#","run_at":"2999-01-01T00:00:00Z""#)] {
+        tied.push(format!(r#"{{"job":"noop","unique":"{key}"{more}}}"#));
+        tied.push(format!(r#"{{"job":"noop","unique":{{"key":"{key}",{replace}}}{more}}}"#));
+    }
+    let ids: Vec<String> = (0..tied.len()).map(|n| format!("tied-{n}")).collect();
+    let pairs: Vec<_> = ids.iter().map(String::as_str).zip(tied.iter().map(String::as_str)).collect();
+    assert_eq!(enqueue(&pairs), ids.iter().map(|id| format!("queued {id}")).collect::<Vec<_>>());
     refused::<redis::Value>(&mut connection, &["HSET", "liaison:{other}:jobs", "a", "b"]);
     refused::<redis::Value>(&mut connection, &["FLUSHALL"]);
 }
@@ -116,6 +132,22 @@ fn the_daemon_and_the_command_line_work_with_the_rights_of_the_protocol() {
         &["jobs", "list"],
         &["jobs", "show", "there"],
         &["dead", "revive", &dead],
+        &["enqueue", "noop", "--id", "later", "--delay", "1h", "--lane", "l", "--unique", "k"],
+        &["enqueue", "noop", "--id", "latest", "--delay", "1h", "--unique", "k", "--replace"],
+        &["enqueue", "noop", "--id", "late", "--delay", "1h", "--lane", "l", "--expires", "1h"],
+        &["enqueue", "noop", "--id", "behind", "--lane", "l"],
+        &["jobs", "reprioritise", "behind", "high"],
+        &["lanes", "list"],
+        &["lanes", "show", "l"],
+        &["lanes", "skip", "l"],
+        &["jobs", "run-now", "late"],
+        &["jobs", "cancel", "latest"],
+        &["batches", "open", "b", "--then", r#"{"job":"noop"}"#],
+        &["batches", "list"],
+        &["batches", "show", "b"],
+        &["batches", "seal", "b", "--size", "0"],
+        &["enqueue", "noop", "--delay", "1h"],
+        &["queues", "purge", "default", "--yes"],
     ] {
         house.json(command);
     }
@@ -150,9 +182,13 @@ fn the_daemons_rights_are_the_commands_in_the_code() {
     let [.., daemon] = users();
     let granted: BTreeSet<String> = daemon.iter().filter_map(|word| word.strip_prefix('+')).map(String::from).collect();
     let mut used = BTreeSet::new();
-    for (folder, before) in
-        [("queue", "cmd(\""), ("queue/scripts", "cmd(\""), ("queue/lua", "call('"), ("queue/lua/parts", "call('")]
-    {
+    for (folder, before) in [
+        ("queue", "cmd(\""),
+        ("queue/inspector", "cmd(\""),
+        ("queue/scripts", "cmd(\""),
+        ("queue/lua", "call('"),
+        ("queue/lua/parts", "call('"),
+    ] {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         for entry in std::fs::read_dir(folder).expect("the sources").filter_map(Result::ok) {
             // The benchmark has a server of its own.

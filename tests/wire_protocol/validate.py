@@ -5,7 +5,7 @@ import re
 import sys
 
 KNOWN = {"$schema", "$id", "$defs", "$ref", "title", "description", "type", "enum", "required", "properties",
-         "additionalProperties", "minLength", "maxLength", "pattern", "minimum", "maximum"}
+         "additionalProperties", "minLength", "maxLength", "pattern", "minimum", "maximum", "if", "then", "else"}
 
 
 def is_number(value):
@@ -29,6 +29,10 @@ def is_valid(value, schema, root):
         sys.exit("this validator does not know %s: teach it" % ", ".join(sorted(unknown)))
     if "$ref" in schema:
         schema = root["$defs"][schema["$ref"].split("/")[-1]]
+    if "if" in schema:
+        branch = "then" if is_valid(value, schema["if"], root) else "else"
+        if not is_valid(value, schema.get(branch, True), root):
+            return False
     types = schema.get("type", [])
     types = [types] if isinstance(types, str) else types
     if types and not any(TYPES[name](value) for name in types):

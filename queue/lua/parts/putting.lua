@@ -7,6 +7,8 @@
 -- With bonds, as it stands in `jobs`; then to its place. Nothing is judged any more.
 local function place(kind, id, band, run_at, bonds, text)
   local lane, unique, expires_at = bond(bonds, 'L'), bond(bonds, 'U'), bond(bonds, 'E')
+  -- A time that has passed is none: in its lane the job is looked for under the one that its bonds tell.
+  if run_at <= now then run_at = 0 end
   if lane then
     bonds = bonds .. ' S' .. string.format('%016d', redis.call('HINCRBY', counters, 'lane_places', 1))
     if run_at > now then bonds = bonds .. ' A' .. string.format('%.0f', run_at) end

@@ -1,6 +1,6 @@
 -- A stored job: 13 digits of time, the digit of its band, its kind, its bonds if the kind says so, the envelope.
 -- The kind: `+` its host gave the id, `-` we did; `#` and `=` are the same for a job with bonds.
--- Bonds are words that begin with a letter, up to a line feed: see "What ties a job" in docs/wire-protocol.md.
+-- Bonds are words that begin with a letter, up to a line feed: see "Ties in Redis" in docs/wire-protocol.md.
 local function band_of(stored) -- normal, if it was not stored by us
   local band = string.sub(stored, 14, 14)
   return (band == '0' or band == '2') and band or '1'

@@ -11,7 +11,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
-use liaison_queue::{JobId, Producer, QueueName, Revival, clock::Clock};
+use liaison_queue::{JobId, Producer, QueueName, Receipt, Revival, clock::Clock};
 use liaison_store::{DeadLetter, Store, StoreError};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -162,18 +162,24 @@ impl Reviver<'_> {
             told.push((letter, warning));
             revivals.push(revival);
         }
-        let queued = self.producer.revive(&revivals).await?;
+        let receipts = self.producer.revive(&revivals).await?;
         let (mut answers, mut stale) = (Vec::new(), Vec::new());
-        for (((letter, warning), revival), queued) in told.into_iter().zip(revivals).zip(queued) {
-            let status = if queued { Some(Status::Queued) } else { self.alive(&letter, revival).await? };
+        for (((letter, warning), revival), receipt) in told.into_iter().zip(revivals).zip(receipts) {
+            let status = match receipt {
+                Receipt::Queued { .. } => Ok(Status::Queued),
+                Receipt::Duplicate { of, .. } if of != letter.job_id => {
+                    Err(format!("{of} has its unique key; try again when that has ended"))
+                }
+                Receipt::Duplicate { .. } => self.alive(&letter, revival).await?,
+                Receipt::Rejected { reason } => Err(reason),
+            };
             let id = letter.job_id.clone();
-            let Some(status) = status else {
-                let reason = Some(
-                    "its death is recorded but not acknowledged, which needs a running worker; try again in a moment"
-                        .to_owned(),
-                );
-                answers.push(Revived { id, status: Status::Refused, reason, warning: None });
-                continue;
+            let status = match status {
+                Ok(status) => status,
+                Err(reason) => {
+                    answers.push(Revived { id, status: Status::Refused, reason: Some(reason), warning: None });
+                    continue;
+                }
             };
             stale.push((letter.job_id, letter.runs));
             answers.push(Revived { id, status, reason: None, warning: warning.filter(|_| status == Status::Queued) });
@@ -188,21 +194,25 @@ impl Reviver<'_> {
     }
 
     /// The id is taken: by a later life of the job, or by the very life that is being buried, which has to leave first.
-    async fn alive(&mut self, letter: &DeadLetter, revival: Revival) -> Result<Option<Status>> {
+    async fn alive(&mut self, letter: &DeadLetter, revival: Revival) -> Result<Result<Status, String>> {
         let inspector = self.app.inspector(&revival.queue);
         let (id, revivals) = (revival.id.clone(), [revival]);
         for _ in 0..self.looks {
             match inspector.find(&id).await? {
                 Some(job) if job.enqueued_at != letter.enqueued_at.timestamp_millis() => {
-                    return Ok(Some(Status::Duplicate));
+                    return Ok(Ok(Status::Duplicate));
                 }
                 Some(_) => tokio::time::sleep(LEAVING).await,
-                None if self.producer.revive(&revivals).await? == [true] => return Ok(Some(Status::Queued)),
-                None => {}
+                None => match self.producer.revive(&revivals).await?.pop() {
+                    Some(Receipt::Queued { .. }) => return Ok(Ok(Status::Queued)),
+                    Some(Receipt::Rejected { reason }) => return Ok(Err(reason)),
+                    Some(Receipt::Duplicate { .. }) | None => {}
+                },
             }
         }
         self.looks = 1;
-        Ok(None)
+        let reason = "its death is recorded but not acknowledged, which needs a running worker; try again in a moment";
+        Ok(Err(reason.to_owned()))
     }
 
     fn say(&mut self, revived: &Revived) {

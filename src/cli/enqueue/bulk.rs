@@ -119,7 +119,7 @@ fn print(
         }
         match receipt {
             Receipt::Queued { id, .. } => writeln!(out, "line {number}: queued {id}")?,
-            Receipt::Duplicate { id, .. } => writeln!(out, "line {number}: duplicate {id}")?,
+            Receipt::Duplicate { of, .. } => writeln!(out, "line {number}: duplicate {}", words::plain(&of))?,
             Receipt::Rejected { reason } => writeln!(out, "line {number}: rejected: {}", words::plain(&reason))?,
         }
     }

@@ -55,6 +55,11 @@ impl Answer {
         }
     }
 
+    /// The job that has its unique key, if it is not the same job.
+    pub(super) fn other(&self) -> Option<&str> {
+        self.of.as_deref().filter(|of| Some(*of) != self.id.as_deref())
+    }
+
     /// Whether what was asked for has come true.
     pub(super) fn is_good(&self, waited: bool) -> bool {
         if waited { self.outcome.as_deref() == Some("done") } else { self.status != Status::Rejected }
@@ -63,20 +68,24 @@ impl Answer {
     /// The same for people: one sentence.
     pub(super) fn say(&self, queue: &QueueName, run_at: Option<i64>) {
         let id = self.id.as_deref().unwrap_or_default();
+        let awaited = words::plain(self.other().unwrap_or(id));
         let because = self.reason.as_ref().map_or(String::new(), |reason| format!(": {}", words::plain(reason)));
         if let Some(outcome) = &self.outcome {
             let result =
                 self.result.as_ref().map_or(String::new(), |result| format!(": {}", words::plain(result.get())));
-            return answer::line(&format!("{id} ended as {}{because}{result}", words::plain(outcome)));
+            return answer::line(&format!("{awaited} ended as {}{because}{result}", words::plain(outcome)));
         }
         match self.status {
             Status::Queued => {
                 let due = run_at.map_or(String::new(), |at| format!(", due at {}", words::date_of(at)));
                 answer::line(&format!("queued {id} in {queue}{due}"));
             }
-            Status::Duplicate => answer::line(&format!("{id} was sent before: it is one job, and is not queued again")),
+            Status::Duplicate => answer::line(&match self.other() {
+                Some(other) => format!("not queued: {} has its unique key", words::plain(other)),
+                None => format!("{id} was sent before: it is one job, and is not queued again"),
+            }),
             Status::Rejected => answer::note(&format!("liaison: rejected{because}")),
-            Status::Waiting | Status::Unknown => answer::note(&format!("liaison: {id}{because}")),
+            Status::Waiting | Status::Unknown => answer::note(&format!("liaison: {awaited}{because}")),
         }
     }
 }

@@ -28,14 +28,12 @@ struct History {
 
 pub(super) async fn run(app: &App, id: &str, json: bool) -> Result<ExitCode> {
     let id: JobId = typed::name(id)?;
-    let (mut found, mut inbox) = (None, 0);
+    let mut found = None;
     for queue in app.queues().await? {
-        let inspector = app.inspector(&queue);
-        found = inspector.find(&id).await?;
+        found = app.inspector(&queue).find(&id).await?;
         if found.is_some() {
             break;
         }
-        inbox += inspector.depths().await?.inbox;
     }
     let history = match history(app, &id).await {
         Ok(history) => Some(history),
@@ -55,10 +53,7 @@ pub(super) async fn run(app: &App, id: &str, json: bool) -> Result<ExitCode> {
     if known.state() != "unknown" {
         return Ok(ExitCode::SUCCESS);
     }
-    if inbox > 0 {
-        let lines = words::of(inbox, "line");
-        answer::note(&format!("{lines} in the inboxes that no daemon has read yet; it may be among them"));
-    }
+    super::hint_at_inboxes(app).await?;
     Ok(ExitCode::FAILURE)
 }
 

@@ -11,6 +11,7 @@ use std::{
 use crate::{
     envelope::{Envelope, Limits},
     error::QueueError,
+    keys,
     link::Link,
     names::{JobId, QueueName},
     outcome::{RunOutcome, Verdict},
@@ -111,7 +112,8 @@ impl Admitter {
             let (band, run_at) = (judged.priority, judged.run_at);
             let queue = judged.queue.unwrap_or_else(QueueName::default_queue);
             let there = Scripts::new(link.clone(), queue.clone(), self.scripts.clock.clone());
-            link.call("announce", redis::cmd("SADD").arg(crate::keys::QUEUES).arg(queue.as_str())).await?;
+            let announce = redis::cmd("SADD").arg(keys::QUEUES).arg(queue.as_str()).clone();
+            link.at(keys::QUEUES).call("announce", &announce).await?;
             there.admit(("", 0), &[Admission::Job { id, given: true, band, run_at, line: envelope }]).await?;
         }
         link.call("forward", redis::cmd("HDEL").arg(&self.scripts.keys.outbound).arg(field)).await.map(drop)

@@ -49,7 +49,7 @@ mod worker;
 pub use cards::{RunningCard, WorkerCard};
 pub use error::{QueueError, chain};
 pub use inspector::{Depths, Inspector, Whereabouts, now, queues};
-pub use link::{Link, LinkOptions};
+pub use link::{Link, LinkOptions, SentinelUser, TlsFiles};
 pub use names::{JobId, JobName, QueueName};
 pub use producer::{Producer, Receipt, Revival};
 pub use server::{Durability, Fitness, check, tie_to_store};

@@ -37,6 +37,12 @@ pub(crate) struct Keys {
     prefix: String,
 }
 
+/// A key beside this one that nobody ever sets; every script of ours names it.
+#[must_use]
+pub(crate) fn never(key: &str) -> String {
+    format!("{}never", &key[..key.find("}:").map_or(0, |at| at + 2)])
+}
+
 impl Keys {
     #[must_use]
     pub(crate) fn of(queue: &QueueName) -> Self {

@@ -19,6 +19,11 @@ pub enum QueueError {
     Tls { server: String, remedy: &'static str, source: redis::RedisError },
     #[error("nobody at {server} can name {what}; check that they run, and that the URL is right")]
     Astray { server: String, what: String, source: Option<Box<QueueError>> },
+    #[error(
+        "Redis at {server} did nothing for `{step}`: the keys are on their way to another node; \
+         send again when their slot has moved"
+    )]
+    Moving { server: String, step: &'static str, source: redis::RedisError },
     #[error("Redis at {server} is a replica, which takes no work; its master is asked for again")]
     NotMaster { server: String },
     #[error("Redis at {server} is {found}; {remedy}")]
@@ -63,6 +68,9 @@ impl QueueError {
         if source.code() == Some("OOM") || source.to_string().contains("OOM command not allowed") {
             return Self::Full { server };
         }
+        if matches!(source.code(), Some("ASK" | "TRYAGAIN")) {
+            return Self::Moving { server, step, source };
+        }
         if let Some(remedy) = tls_remedy(&source) {
             return Self::Tls { server, remedy, source };
         }
@@ -76,7 +84,11 @@ impl QueueError {
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Full { .. } | Self::Astray { .. } | Self::NotMaster { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Full { .. }
+            | Self::Moving { .. }
+            | Self::Astray { .. }
+            | Self::NotMaster { .. } => true,
             Self::Call { source, .. } => {
                 source.is_io_error()
                     // Redis 6.2 wraps what a script ran into in an error of its own.
@@ -99,20 +111,10 @@ impl QueueError {
     }
 }
 
-/// Answers that say "not now": a server that starts, fails over, has lost its replicas or its disk, or whose slot moves.
-const PASSING: &[&str] = &[
-    "ASK",
-    "BUSY",
-    "CLUSTERDOWN",
-    "LOADING",
-    "MASTERDOWN",
-    "MISCONF",
-    "MOVED",
-    "NOREPLICAS",
-    "READONLY",
-    "TRYAGAIN",
-    "UNBLOCKED",
-];
+/// Answers that say "not now": a server that starts, fails over, has lost its replicas or its disk, or has
+/// another slot now.
+const PASSING: &[&str] =
+    &["BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "MOVED", "NOREPLICAS", "READONLY", "UNBLOCKED"];
 
 /// What to do about a handshake that failed for a reason that does not pass. The library has no type for it.
 fn tls_remedy(source: &redis::RedisError) -> Option<&'static str> {

@@ -13,4 +13,5 @@ mod retrying;
 mod stopping;
 mod support;
 mod tidy;
+mod topologies;
 mod wire_protocol;

@@ -124,13 +124,15 @@ impl Route {
     /// Take from a fault what it says about where things are.
     pub(super) async fn learn(&self, fault: &QueueError, version: Option<u64>) -> Again {
         let again = match fault {
+            // It stays with this master until it has moved.
+            QueueError::Moving { .. } => return Again::Soon,
             QueueError::Unreachable { .. } | QueueError::NotMaster { .. } | QueueError::Astray { .. } => Again::Soon,
             QueueError::Call { server, source, .. } => match source.code() {
                 Some("MOVED") => return self.follow(source, server).await,
-                // The slot is being moved: it stays with this master until that is done.
-                Some("ASK" | "TRYAGAIN") => return Again::Soon,
                 Some("CLUSTERDOWN" | "LOADING" | "READONLY" | "MASTERDOWN") => Again::Soon,
+                // Redis 6.2 wraps what a script ran into in an error of its own.
                 _ if source.to_string().contains("READONLY") => Again::Soon,
+                // It broke off, or took too long: this may no longer be the place.
                 _ if fault.is_outage() => Again::No,
                 _ => return Again::No,
             },

@@ -28,6 +28,8 @@ pub(super) fn equip(info: ConnectionInfo, files: &TlsFiles) -> Result<Connection
             None => Ok(info),
         };
     };
+    // Whoever else in this process uses TLS may have chosen already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let root_cert = files.ca_file.as_deref().map(certificates).transpose()?;
     let client_tls = match (&files.cert_file, &files.key_file) {
         (Some(cert), Some(key)) => {

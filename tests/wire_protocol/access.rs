@@ -9,15 +9,16 @@ use crate::{
     support::{House, Redis, until},
 };
 
-const PASSWORD: &str = "secret";
+pub(crate) const PASSWORD: &str = "secret";
 
-/// The three lines of the document, as words: a host at the plain door, one at the scripted door, the daemon.
-fn users() -> [Vec<String>; 3] {
+/// The lines of the document, as words: a host at the plain door, one at the scripted door, the daemon, and the daemon
+/// at the sentinels.
+pub(crate) fn users() -> [Vec<String>; 4] {
     let lines: Vec<Vec<String>> = blocks(section(WIRE_PROTOCOL, "## Access"), "acl")
         .iter()
         .map(|line| line.split_whitespace().map(|word| word.replace("SECRET", PASSWORD)).collect())
         .collect();
-    lines.try_into().expect("three users")
+    lines.try_into().expect("four users")
 }
 
 /// Make the user, and log in.
@@ -60,7 +61,7 @@ fn a_host_at_the_plain_door_can_push_and_nothing_else() {
 #[test]
 fn a_host_at_the_scripted_door_can_enqueue() {
     let redis = Redis::start();
-    let [_, host, _] = users();
+    let [_, host, ..] = users();
     let mut connection = log_in(&redis, &host);
     let script = file("queue/lua/enqueue.lua");
     let sha: String = redis::cmd("SCRIPT").arg("LOAD").arg(script).query(&mut connection).expect("load the script");
@@ -89,7 +90,7 @@ fn a_host_at_the_scripted_door_can_enqueue() {
 #[test]
 fn the_daemon_and_the_command_line_work_with_the_rights_of_the_protocol() {
     let house = House::sqlite();
-    let [.., daemon] = users();
+    let [.., daemon, _] = users();
     log_in(&house.redis, &daemon);
     let url = format!("redis+{}?user=liaison&pass={PASSWORD}", house.redis.url());
     let house = house.set("LIAISON_REDIS_URL", &url);
@@ -142,10 +143,14 @@ fn named(source: &str, before: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_daemons_rights_are_the_commands_in_the_code() {
-    let [.., daemon] = users();
-    let granted: BTreeSet<String> = daemon.iter().filter_map(|word| word.strip_prefix('+')).map(String::from).collect();
+    let [.., daemon, asker] = users();
+    let rights = |user: &[String]| -> BTreeSet<String> {
+        user.iter().filter_map(|word| word.strip_prefix('+')).map(String::from).collect()
+    };
+    let granted: BTreeSet<String> = rights(&daemon).union(&rights(&asker)).cloned().collect();
     let mut used = BTreeSet::new();
-    for (folder, before) in [("queue", "cmd(\""), ("queue/scripts", "cmd(\""), ("queue/lua", "call('")] {
+    let folders = [("queue", "cmd(\""), ("queue/link", "cmd(\""), ("queue/scripts", "cmd(\""), ("queue/lua", "call('")];
+    for (folder, before) in folders {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         for entry in std::fs::read_dir(folder).expect("the sources").filter_map(Result::ok) {
             // The benchmark has a server of its own.
@@ -154,7 +159,12 @@ fn the_daemons_rights_are_the_commands_in_the_code() {
             }
         }
     }
-    let several = [("script", "script|load"), ("config", "config|get")];
+    let several = [
+        ("script", "script|load"),
+        ("config", "config|get"),
+        ("cluster", "cluster|slots"),
+        ("sentinel", "sentinel|get-master-addr-by-name"),
+    ];
     let mut used: BTreeSet<String> = used
         .into_iter()
         .map(|word| several.iter().find(|(command, _)| *command == word).map_or(word, |(_, right)| (*right).to_owned()))

@@ -1,0 +1,105 @@
+//! Certificates and users: whom we trust, who we say we are, and what we may do.
+
+use std::{path::Path, process::Command};
+
+use crate::{
+    support::{Cluster, House, Server, until},
+    wire_protocol::access,
+};
+
+/// A CA, and a certificate that it signed: `ca.crt`, `redis.crt` and `redis.key` in this folder.
+fn certificates(folder: &Path) {
+    let openssl = |words: &str| {
+        let output = Command::new("openssl").args(words.split(' ')).current_dir(folder).output();
+        let output = output.expect("run openssl: install it with `make deps`");
+        assert!(output.status.success(), "{words}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\n").expect("write the names");
+    let new_key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    openssl(&format!("req -x509 {new_key} -keyout ca.key -out ca.crt -days 2 -subj /CN=test-ca"));
+    openssl(&format!("req {new_key} -keyout redis.key -out redis.csr -subj /CN=test"));
+    openssl("x509 -req -in redis.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out redis.crt -days 2 -extfile names");
+    openssl(&format!("req -x509 {new_key} -keyout other.key -out other.crt -days 2 -subj /CN=stranger"));
+}
+
+#[test]
+fn a_server_that_demands_a_certificate_gets_ours() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    certificates(folder.path());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let files = ["ca.crt", "redis.crt", "redis.key"].map(file);
+    let [ca, cert, key] = &files;
+    let plain = Server::start(&[]);
+    let server = Server::start(&[
+        "--tls-port",
+        &tls_port(&plain).to_string(),
+        "--tls-ca-cert-file",
+        ca,
+        "--tls-cert-file",
+        cert,
+        "--tls-key-file",
+        key,
+        "--tls-auth-clients",
+        "yes",
+    ]);
+    let _ = &server;
+    let url = format!("rediss://127.0.0.1:{}", tls_port(&plain));
+    let house = House::sqlite().set("LIAISON_REDIS_URL", &url);
+    let refused = |house: &House, words: &str| {
+        let output = house.cli(&["queues", "list"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains(words), "waited for {words:?} in: {said}");
+    };
+    refused(&house, "name its CA as [redis] ca_file");
+    let house = house.set("LIAISON_REDIS__CA_FILE", ca);
+    refused(&house, "demands a client certificate; set [redis] cert_file and key_file");
+    let house = house.set("LIAISON_REDIS__CERT_FILE", &file("other.crt")).set("LIAISON_REDIS__KEY_FILE", key);
+    refused(&house, "do not belong together");
+    let house = house.set("LIAISON_REDIS__KEY_FILE", &file("other.key"));
+    refused(&house, "does not trust our certificate");
+    let house = house.set("LIAISON_REDIS__CERT_FILE", cert).set("LIAISON_REDIS__KEY_FILE", &file("nowhere.key"));
+    refused(&house, "nowhere.key cannot be read");
+    let house = house.set("LIAISON_REDIS__KEY_FILE", cert);
+    refused(&house, "holds no private key in PEM");
+
+    let house = house.set("LIAISON_REDIS__KEY_FILE", key);
+    let worker = house.worker();
+    assert_eq!(house.json(&["enqueue", "echo", "--args", "[1]", "--wait", "30s"])["result"], serde_json::json!([1]));
+    let log = worker.stop();
+    let secret = std::fs::read_to_string(folder.path().join("redis.key")).expect("the key");
+    assert!(!log.contains(secret.lines().nth(1).expect("a line of the key")));
+}
+
+/// A port for TLS beside that of a server: the one that only a node of a cluster would use.
+fn tls_port(server: &Server) -> u16 {
+    server.port + 10_000
+}
+
+#[test]
+fn the_daemons_user_works_in_a_cluster_with_the_rights_of_the_protocol() {
+    let cluster = Cluster::start(3, 0);
+    let [.., daemon, _] = access::users();
+    for server in &cluster.servers {
+        server.ask::<String>(&daemon.iter().map(String::as_str).collect::<Vec<_>>());
+        server.ask::<()>(&["ACL", "LOG", "RESET"]);
+    }
+    let url = cluster.url().replace("://", &format!("://liaison:{}@", access::PASSWORD));
+    let [here, there] = [0, 1].map(|master| cluster.queue_on(master));
+    let house = House::sqlite().set("LIAISON_REDIS_URL", &url).set("LIAISON_QUEUE__0__NAME", &here);
+    let house = house.set("LIAISON_QUEUE__1__NAME", &there);
+    let worker = house.worker();
+    cluster.push(&here, &[format!(r#"{{"job":"noop","id":"sent-on","queue":"{there}"}}"#)]);
+    let told = house.json(&["enqueue", "echo", "--queue", &here, "--args", "[1]", "--wait", "30s"]);
+    assert_eq!(told["outcome"], "done");
+    until("both are done", || house.count("done") == 2);
+    house.json(&["queues", "list"]);
+    house.json(&["workers", "list"]);
+    let log = worker.stop();
+    assert!(!log.contains(access::PASSWORD), "{log}");
+    for server in &cluster.servers {
+        let denied: Vec<Vec<redis::Value>> = server.ask(&["ACL", "LOG"]);
+        let denied: Vec<_> =
+            denied.iter().map(|entry| format!("{entry:?}")).filter(|e| !e.contains("setinfo")).collect();
+        assert!(denied.is_empty(), "{denied:#?}");
+    }
+}

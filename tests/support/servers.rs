@@ -14,13 +14,14 @@ use tempfile::TempDir;
 
 use super::{redis::program, until};
 
-/// A port that is free, and with it the one 10,000 above, which a node of a cluster uses for its own talk.
+/// A port that is free, and with it the one 10,000 above, which a node of a cluster uses for its own talk. Both lie
+/// below those that the system gives to outgoing connections.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 11_000 + u16::try_from(std::process::id() % 200).expect("small") * 50;
+    let mine = u16::try_from(std::process::id() % 120).expect("small") * 100;
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
-        let port = start + NEXT.fetch_add(1, Ordering::Relaxed) % 10_000;
+        let port = 10_000 + (mine + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
         if free(port) && free(port + 10_000) {
             return port;
         }
@@ -30,20 +31,22 @@ fn free_port() -> u16 {
 /// One server on a port.
 pub(crate) struct Server {
     pub(crate) port: u16,
-    pub(crate) folder: TempDir,
+    /// For TLS, if an option asks for it.
+    pub(crate) tls_port: u16,
+    folder: TempDir,
     arguments: Vec<String>,
     child: Option<Child>,
 }
 
 impl Server {
-    /// With these options; `{dir}` stands for its folder.
+    /// With these options; `{tls}` stands for a port to use for TLS.
     pub(crate) fn start(options: &[&str]) -> Self {
         let mut server = Self::prepare();
         let port = server.port.to_string();
         server.arguments = ["--port", &port, "--save", "", "--appendonly", "yes", "--appendfsync", "everysec"]
             .iter()
             .chain(options)
-            .map(|option| option.replace("{dir}", &server.folder.path().display().to_string()))
+            .map(|option| option.replace("{tls}", &server.tls_port.to_string()))
             .collect();
         server.resume();
         server
@@ -51,10 +54,11 @@ impl Server {
 
     fn prepare() -> Self {
         let folder = tempfile::Builder::new().prefix("liaison-test-").tempdir().expect("a temporary folder");
-        Self { port: free_port(), folder, arguments: Vec::new(), child: None }
+        Self { port: free_port(), tls_port: free_port(), folder, arguments: Vec::new(), child: None }
     }
 
-    fn sentinel(master: u16) -> Self {
+    /// A sentinel that calls the server on this port `main`.
+    pub(crate) fn sentinel(master: u16) -> Self {
         let mut server = Self::prepare();
         let text = format!(
             "port {}\nsentinel monitor main 127.0.0.1 {master} 2\nsentinel down-after-milliseconds main 500\n\

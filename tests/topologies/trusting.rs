@@ -29,10 +29,14 @@ fn a_server_that_demands_a_certificate_gets_ours() {
     let file = |name: &str| folder.path().join(name).display().to_string();
     let files = ["ca.crt", "redis.crt", "redis.key"].map(file);
     let [ca, cert, key] = &files;
-    let plain = Server::start(&[]);
+    // A cluster of one: the same server by two kinds of address. Its nodes would talk under TLS as well.
     let server = Server::start(&[
+        "--cluster-enabled",
+        "yes",
+        "--tls-cluster",
+        "yes",
         "--tls-port",
-        &tls_port(&plain).to_string(),
+        "{tls}",
         "--tls-ca-cert-file",
         ca,
         "--tls-cert-file",
@@ -42,8 +46,9 @@ fn a_server_that_demands_a_certificate_gets_ours() {
         "--tls-auth-clients",
         "yes",
     ]);
-    let _ = &server;
-    let url = format!("rediss://127.0.0.1:{}", tls_port(&plain));
+    server.ask::<()>(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+    until("the cluster is whole", || server.ask::<String>(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+    let url = format!("rediss-cluster://127.0.0.1:{}", server.tls_port);
     let house = House::sqlite().set("LIAISON_REDIS_URL", &url);
     let refused = |house: &House, words: &str| {
         let output = house.cli(&["queues", "list"]);
@@ -70,9 +75,26 @@ fn a_server_that_demands_a_certificate_gets_ours() {
     assert!(!log.contains(secret.lines().nth(1).expect("a line of the key")));
 }
 
-/// A port for TLS beside that of a server: the one that only a node of a cluster would use.
-fn tls_port(server: &Server) -> u16 {
-    server.port + 10_000
+#[test]
+fn a_server_of_another_kind_is_named_with_the_right_way_to_write_it() {
+    let (single, cluster) = (Server::start(&[]), Cluster::start(3, 0));
+    let sentinel = Server::sentinel(single.port);
+    let house = House::sqlite().set("LIAISON_REDIS__CONNECT_TIMEOUT", "300ms");
+    let fails = |house: House, url: &str, words: &[&str]| {
+        let house = house.set("LIAISON_REDIS_URL", url);
+        let output = house.cli(&["worker"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && words.iter().all(|word| said.contains(word)), "{words:?} in: {said}");
+        house
+    };
+    let node = &cluster.servers[1];
+    let house = fails(house, &format!("redis://{}", node.address()), &["a node of a cluster; write redis-cluster://"]);
+    let house = fails(house, &format!("redis://{}", sentinel.address()), &["a sentinel; write redis-sentinel://"]);
+    let house =
+        fails(house, &format!("redis-cluster://{}", single.address()), &["not a node of a cluster; write redis://"]);
+    // Every master has to keep what it accepts.
+    node.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);
+    fails(house, &cluster.url(), &[&node.address(), "allkeys-lru", "noeviction"]);
 }
 
 #[test]

@@ -76,7 +76,9 @@ impl Node {
         if let Some(connection) = &current.connection {
             return Ok((connection.clone(), current.generation));
         }
-        if let Some(wait) = current.not_before.and_then(|at| at.checked_duration_since(Instant::now())) {
+        // Where a master is asked for, that is what waits; between the answer and the connection no time may pass.
+        let not_before = current.not_before.filter(|_| !self.must_be_master);
+        if let Some(wait) = not_before.and_then(|at| at.checked_duration_since(Instant::now())) {
             // Everybody who waits here waits behind the same lock, and the first one connects for all.
             tokio::time::sleep(wait).await;
         }

@@ -1,15 +1,16 @@
 //! From a slot to the server that has it now: fixed, by the map of a cluster, or by what the sentinels say.
 //!
 //! What is known is kept until something shows that it is wrong: a refused or broken connection, a `MOVED`, a master
-//! that is none any more. Then somebody is asked again, each time beginning with another one, so that a node whose own
-//! picture is old cannot keep us there.
+//! that is none any more. Then the nodes are asked again, each time beginning with another one, or all the sentinels, so
+//! that one whose own picture is old cannot keep us there.
 
 use std::{
     collections::HashMap,
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use futures_util::future::join_all;
 use redis::Value;
 use tokio::sync::Mutex;
 
@@ -22,6 +23,8 @@ use crate::{error::QueueError, scripts::text};
 
 /// How long one of several may take to say where things are.
 const ASK: Duration = Duration::from_secs(1);
+/// They are asked this often at most.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 
 /// What to do after a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,7 @@ struct Known {
     version: u64,
     masters: Option<Masters>,
     turn: usize,
+    not_before: Option<Instant>,
 }
 
 enum Masters {
@@ -157,58 +161,91 @@ impl Route {
     }
 
     async fn ask(&self, known: &mut Known) -> Result<(), QueueError> {
-        let mut asked = self.address.seeds.clone();
-        if self.address.kind == Kind::Cluster {
-            let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-            asked.extend(nodes.keys().filter(|at| !self.address.seeds.contains(at)).cloned());
+        if let Some(wait) = known.not_before.and_then(|at| at.checked_duration_since(Instant::now())) {
+            // Everybody who does not know where to go waits behind the same lock.
+            tokio::time::sleep(wait).await;
         }
-        known.turn = known.turn.wrapping_add(1);
-        let first = known.turn % asked.len().max(1);
-        asked.rotate_left(first);
-        let mut last = None;
-        for at in &asked {
-            let answer = match tokio::time::timeout(ASK.min(self.timeouts.0), self.ask_one(at)).await {
-                Ok(answer) => answer,
-                Err(_) => continue,
-            };
-            match answer {
-                Ok(masters) => {
-                    known.version += 1;
-                    self.keep(&masters);
-                    known.masters = Some(masters);
-                    return Ok(());
-                }
-                // Wrong credentials or certificates do not mend themselves; they are what there is to say.
-                Err(fault) if last.as_ref().is_none_or(QueueError::is_outage) => last = Some(fault),
-                Err(_) => {}
+        known.not_before = Some(Instant::now() + ASK_EVERY);
+        let masters = match &self.address.kind {
+            Kind::Sentinel(name) => {
+                let questions = self.address.seeds.iter().map(|at| self.patiently(self.ask_sentinel(at, name)));
+                Masters::One(self.newest(join_all(questions).await)?)
             }
-        }
-        match last {
-            Some(fault) if !fault.is_outage() => Err(fault),
-            last => Err(self.astray(last)),
-        }
+            Kind::Cluster | Kind::Single => Masters::Of(self.ask_nodes(&mut known.turn).await?),
+        };
+        self.keep(&masters);
+        known.version += 1;
+        known.masters = Some(masters);
+        Ok(())
     }
 
-    async fn ask_one(&self, at: &At) -> Result<Masters, QueueError> {
-        match &self.address.kind {
-            Kind::Sentinel(name) => {
-                let sentinel = Node::new(self.address.sentinel_at(at), self.timeouts, false)?;
-                let mut question = redis::cmd("SENTINEL");
-                question.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-                let answer = sentinel.send("ask for the master", Words::One(&question)).await?;
-                let Some(Value::Array(parts)) = answer.first() else { return Err(self.astray(None)) };
-                let (host, port) = (parts.first().and_then(text), parts.get(1).and_then(text));
-                let port = port.and_then(|port| port.parse().ok()).unwrap_or(0);
-                let master = At::new(&host.unwrap_or_default(), port, &sentinel.host);
-                master.map(Masters::One).ok_or_else(|| self.astray(None))
+    async fn patiently<T>(&self, question: impl Future<Output = Result<T, QueueError>>) -> Result<T, QueueError> {
+        let answer = tokio::time::timeout(ASK.min(self.timeouts.0), question).await;
+        answer.unwrap_or_else(|_| Err(self.astray(None)))
+    }
+
+    /// The nodes one after the other; beginning each time with the next, because a node may have fallen behind.
+    async fn ask_nodes(&self, turn: &mut usize) -> Result<Map, QueueError> {
+        let mut asked = self.address.seeds.clone();
+        let known: Vec<At> = self.nodes.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        asked.extend(known.into_iter().filter(|at| !self.address.seeds.contains(at)));
+        *turn = turn.wrapping_add(1);
+        let first = *turn % asked.len().max(1);
+        asked.rotate_left(first);
+        let mut faults = Vec::new();
+        for at in &asked {
+            match self.patiently(self.ask_node(at)).await {
+                Ok(map) => return Ok(map),
+                Err(fault) => faults.push(fault),
             }
-            Kind::Cluster | Kind::Single => {
-                let node = self.of(at)?;
-                let question = redis::cmd("CLUSTER").arg("SLOTS").clone();
-                let answer = node.send("ask for the slots", Words::One(&question)).await.map_err(not_a_cluster)?;
-                let map = answer.first().and_then(|answer| Map::read(answer, &node.host));
-                map.map(Masters::Of).ok_or_else(|| self.astray(None))
+        }
+        Err(self.worst(faults))
+    }
+
+    async fn ask_node(&self, at: &At) -> Result<Map, QueueError> {
+        let node = self.of(at)?;
+        let question = redis::cmd("CLUSTER").arg("SLOTS").clone();
+        let answer = node.send("ask for the slots", Words::One(&question)).await.map_err(not_a_cluster)?;
+        answer.first().and_then(|answer| Map::read(answer, &node.host)).ok_or_else(|| self.astray(None))
+    }
+
+    /// What a sentinel says, and how new that is.
+    async fn ask_sentinel(&self, at: &At, name: &str) -> Result<(u64, At), QueueError> {
+        let sentinel = Node::new(self.address.sentinel_at(at), self.timeouts, false)?;
+        // The first is ahead of the second while a failover is under way; only the second tells the epoch.
+        let mut questions = redis::pipe();
+        questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
+        questions.cmd("SENTINEL").arg("MASTER").arg(name);
+        let answers = match sentinel.send("ask for the master", Words::Several(&questions)).await {
+            Err(QueueError::Call { source, .. }) if source.to_string().contains("No such master") => Vec::new(),
+            answers => answers?,
+        };
+        let [Value::Array(address), state] = answers.as_slice() else { return Err(self.astray(None)) };
+        let port = address.get(1).and_then(text).and_then(|port| port.parse().ok()).unwrap_or(0);
+        let host = address.first().and_then(text).unwrap_or_default();
+        let master = At::new(&host, port, &sentinel.host).ok_or_else(|| self.astray(None))?;
+        Ok((epoch(state), master))
+    }
+
+    /// Of all that the sentinels say the newest: for a second or two after a failover, some of them have not heard of
+    /// it, and an old master that is back by then would be taken for the right one.
+    fn newest(&self, said: Vec<Result<(u64, At), QueueError>>) -> Result<At, QueueError> {
+        let (mut newest, mut faults): (Option<(u64, At)>, _) = (None, Vec::new());
+        for answer in said {
+            match answer {
+                Ok(answer) if newest.as_ref().is_none_or(|(epoch, _)| answer.0 > *epoch) => newest = Some(answer),
+                Ok(_) => {}
+                Err(fault) => faults.push(fault),
             }
+        }
+        newest.map(|(_, master)| master).ok_or_else(|| self.worst(faults))
+    }
+
+    /// Wrong credentials or certificates do not mend themselves: they are what there is to say.
+    fn worst(&self, mut faults: Vec<QueueError>) -> QueueError {
+        match faults.iter().position(|fault| !fault.is_outage()) {
+            Some(at) => faults.swap_remove(at),
+            None => self.astray(faults.pop()),
         }
     }
 
@@ -243,6 +280,13 @@ impl Route {
         };
         QueueError::Astray { server: self.shown.clone(), what, source: source.map(Box::new) }
     }
+}
+
+/// The number of the failover that made a master one.
+fn epoch(state: &Value) -> u64 {
+    let Value::Array(parts) = state else { return 0 };
+    let mut words = parts.iter().filter_map(text).skip_while(|word| word != "config-epoch");
+    words.nth(1).and_then(|epoch| epoch.parse().ok()).unwrap_or(0)
 }
 
 fn not_a_cluster(fault: QueueError) -> QueueError {

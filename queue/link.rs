@@ -8,6 +8,7 @@ mod address;
 mod cluster;
 mod node;
 mod route;
+mod sentinel;
 mod tls;
 
 use std::{
@@ -79,9 +80,9 @@ impl Link {
     /// # Errors
     /// When the URL or a certificate cannot be used.
     pub fn new(url: &str, options: LinkOptions) -> Result<Self, QueueError> {
-        let address = Address::parse(url, &options)?;
-        let timeouts = (options.connect_timeout, options.response_timeout);
-        Ok(Self { route: Arc::new(Route::new(address, timeouts)?), slot: None })
+        let LinkOptions { connect_timeout, response_timeout, tls, sentinel } = options;
+        let address = Address::parse(url, &tls, sentinel)?;
+        Ok(Self { route: Arc::new(Route::new(address, (connect_timeout, response_timeout))?), slot: None })
     }
 
     /// The addresses in the URL, without credentials.
@@ -97,8 +98,12 @@ impl Link {
 
     /// The same link for calls about this key, and about all others with its hash tag.
     pub(crate) fn at(&self, key: &str) -> Self {
-        let slot = self.is_cluster().then(|| cluster::slot_of(key));
-        Self { route: Arc::clone(&self.route), slot }
+        self.clone().turned_to(key)
+    }
+
+    pub(crate) fn turned_to(mut self, key: &str) -> Self {
+        self.slot = self.is_cluster().then(|| cluster::slot_of(key));
+        self
     }
 
     /// A second link to the same place that shares nothing with this one, for threads with a runtime of their own; it
@@ -125,7 +130,7 @@ impl Link {
 
     /// A connection of one's own, for commands that block on the server for up to `patience`.
     pub(crate) async fn dedicated(&self, patience: Duration) -> Result<MultiplexedConnection, QueueError> {
-        let (node, version) = self.route.node(self.slot).await?;
+        let (node, version) = self.route.node(self.slot, true).await?;
         let connection = node.connect(patience + self.response_timeout()).await;
         if connection.is_err() {
             self.route.forget(version).await;
@@ -151,7 +156,7 @@ impl Link {
         }
         let (begin, mut slot, mut hops) = (Instant::now(), self.slot, 0);
         loop {
-            let (fault, version) = match self.route.node(slot).await {
+            let (fault, version) = match self.route.node(slot, false).await {
                 Ok((node, version)) => match node.send(step, words).await {
                     Ok(answers) => return Ok(answers),
                     Err(fault) => (fault, Some(version)),

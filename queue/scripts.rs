@@ -89,7 +89,7 @@ impl Scripts {
     #[must_use]
     pub(crate) fn new(link: Link, queue: QueueName, clock: Clock) -> Self {
         let keys = Keys::of(&queue);
-        Self { link: link.at(&keys.inbox), keys, queue, clock }
+        Self { link: link.turned_to(&keys.inbox), keys, queue, clock }
     }
 
     fn bands(&self) -> [&str; 3] {

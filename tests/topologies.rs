@@ -13,6 +13,12 @@ fn lines(prefix: &str, count: usize, ms: u32) -> Vec<String> {
     (0..count).map(|n| format!(r#"{{"id":"{prefix}{n}","job":"sleep","args":{{"ms":{ms}}}}}"#)).collect()
 }
 
+/// Say what was seen, to whoever runs the tests with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "a figure in the output of a test is what it is for")]
+fn seen(what: &str, figures: &dyn fmt::Display) {
+    println!("{what}: {figures}");
+}
+
 /// What became of what was accepted.
 #[derive(Debug, PartialEq, Eq)]
 struct Tally {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _};
 
-use super::{LinkOptions, tls};
+use super::{SentinelUser, TlsFiles, tls};
 use crate::error::QueueError;
 
 const REDIS_PORT: u16 = 6379;
@@ -59,7 +59,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    pub(super) fn parse(url: &str, options: &LinkOptions) -> Result<Self, QueueError> {
+    pub(super) fn parse(url: &str, files: &TlsFiles, asker: SentinelUser) -> Result<Self, QueueError> {
         let wrong = |problem: &str| QueueError::Url(problem.to_owned());
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("it has no scheme"))?;
         let scheme = scheme.to_ascii_lowercase();
@@ -69,7 +69,7 @@ impl Address {
             "redis-sentinel" => ("redis", Kind::Sentinel(String::new())),
             "rediss-sentinel" => ("rediss", Kind::Sentinel(String::new())),
             _ => {
-                let server = tls::equip(greeting(url)?, &options.tls)?;
+                let server = tls::equip(greeting(url)?, files)?;
                 return Ok(Self { kind: Kind::Single, seeds: Vec::new(), sentinel: server.clone(), server });
             }
         };
@@ -92,12 +92,12 @@ impl Address {
         if seeds.is_empty() || seeds.len() != hosts.split(',').count() {
             return Err(wrong("it names no host, or one that is not HOST or HOST:PORT"));
         }
-        let server = tls::equip(greeting(&format!("{secure}://{user}{first}/{database}{query}"))?, &options.tls)?;
+        let server = tls::equip(greeting(&format!("{secure}://{user}{first}/{database}{query}"))?, files)?;
         let mut sentinel = redis::RedisConnectionInfo::default();
-        if let Some(name) = &options.sentinel.user {
+        if let Some(name) = asker.user {
             sentinel = sentinel.set_username(name);
         }
-        if let Some(password) = &options.sentinel.password {
+        if let Some(password) = asker.password {
             sentinel = sentinel.set_password(password);
         }
         let sentinel = server.clone().set_redis_settings(sentinel);
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> Result<Address, QueueError> {
-        Address::parse(url, &LinkOptions::default())
+        Address::parse(url, &TlsFiles::default(), SentinelUser::default())
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Redis Cluster: which master has which slot. Asked of any node, and corrected by every `MOVED`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::PoisonError};
 
 use redis::Value;
 
-use super::address::At;
-use crate::scripts::text;
+use super::{address::At, node::Words, route::Route};
+use crate::{error::QueueError, scripts::text};
 
 pub(super) const SLOTS: u16 = 16384;
 
@@ -51,6 +51,43 @@ impl Map {
     pub(super) fn uncovered(&self) -> u32 {
         let covered: u32 = self.ranges.iter().map(|(first, last, _)| u32::from(last - first) + 1).sum();
         u32::from(SLOTS).saturating_sub(covered)
+    }
+}
+
+impl Route {
+    /// The nodes one after the other; beginning each time with the next, because a node may have fallen behind.
+    pub(super) async fn ask_nodes(&self, turn: &mut usize) -> Result<Map, QueueError> {
+        let mut asked = self.address.seeds.clone();
+        let known: Vec<At> = self.nodes.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        asked.extend(known.into_iter().filter(|at| !self.address.seeds.contains(at)));
+        *turn = turn.wrapping_add(1);
+        let first = *turn % asked.len().max(1);
+        asked.rotate_left(first);
+        let mut faults = Vec::new();
+        for at in &asked {
+            match self.patiently(self.ask_node(at)).await {
+                Ok(map) => return Ok(map),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        Err(self.worst(faults))
+    }
+
+    async fn ask_node(&self, at: &At) -> Result<Map, QueueError> {
+        let node = self.of(at)?;
+        let question = redis::cmd("CLUSTER").arg("SLOTS").clone();
+        let answer = node.send("ask for the slots", Words::One(&question)).await.map_err(not_a_cluster)?;
+        answer.first().and_then(|answer| Map::read(answer, &node.host)).ok_or_else(|| self.astray(None))
+    }
+}
+
+fn not_a_cluster(fault: QueueError) -> QueueError {
+    match fault {
+        QueueError::Call { server, source, .. } if source.to_string().contains("cluster support disabled") => {
+            let (found, remedy) = ("a server of its own, not a node of a cluster", "write redis://HOST:PORT");
+            QueueError::WrongKind { server, found, remedy }
+        }
+        fault => fault,
     }
 }
 

@@ -71,6 +71,11 @@ impl Node {
         QueueError::NotMaster { server: self.server.clone() }
     }
 
+    /// There is a connection, or somebody is making one.
+    pub(super) fn is_connected(&self) -> bool {
+        self.current.try_lock().map_or(true, |current| current.connection.is_some())
+    }
+
     async fn connection(&self) -> Result<(MultiplexedConnection, u64), QueueError> {
         let mut current = self.current.lock().await;
         if let Some(connection) = &current.connection {

@@ -10,16 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::future::join_all;
-use redis::Value;
 use tokio::sync::Mutex;
 
 use super::{
     address::{Address, At, Kind},
     cluster::Map,
-    node::{Node, Words},
+    node::Node,
 };
-use crate::{error::QueueError, scripts::text};
+use crate::error::QueueError;
 
 /// How long one of several may take to say where things are.
 const ASK: Duration = Duration::from_secs(1);
@@ -38,12 +36,12 @@ pub(super) enum Again {
 }
 
 pub(super) struct Route {
-    address: Address,
+    pub(super) address: Address,
     pub(super) shown: String,
     /// To connect, and to answer.
     pub(super) timeouts: (Duration, Duration),
     single: Option<Arc<Node>>,
-    nodes: std::sync::Mutex<HashMap<At, Arc<Node>>>,
+    pub(super) nodes: std::sync::Mutex<HashMap<At, Arc<Node>>>,
     known: Mutex<Known>,
 }
 
@@ -83,14 +81,23 @@ impl Route {
         self.single.as_ref()
     }
 
-    /// The server for a slot, and the version of the knowledge that says so.
-    pub(super) async fn node(&self, slot: Option<u16>) -> Result<(Arc<Node>, u64), QueueError> {
+    /// The server for a slot, and the version of the knowledge that says so. `anew` if it will be connected to anew.
+    pub(super) async fn node(&self, slot: Option<u16>, anew: bool) -> Result<(Arc<Node>, u64), QueueError> {
         if let Some(node) = &self.single {
             return Ok((Arc::clone(node), 0));
         }
         // Invariant: whoever finds nothing asks, and all others wait for the answer.
         let mut known = self.known.lock().await;
-        if known.masters.is_none() {
+        let outdated = match &known.masters {
+            None => true,
+            // What the sentinels said a while ago is good for a connection that stands, and for no new one: the old
+            // master may be back by now, and does not know that it is none.
+            Some(Masters::One(at)) => {
+                known.not_before.is_none_or(|at| at <= Instant::now()) && (anew || !self.of(at)?.is_connected())
+            }
+            Some(Masters::Of(_)) => false,
+        };
+        if outdated {
             self.ask(&mut known).await?;
         }
         let at = match &known.masters {
@@ -167,10 +174,7 @@ impl Route {
         }
         known.not_before = Some(Instant::now() + ASK_EVERY);
         let masters = match &self.address.kind {
-            Kind::Sentinel(name) => {
-                let questions = self.address.seeds.iter().map(|at| self.patiently(self.ask_sentinel(at, name)));
-                Masters::One(self.newest(join_all(questions).await)?)
-            }
+            Kind::Sentinel(name) => Masters::One(self.ask_sentinels(name).await?),
             Kind::Cluster | Kind::Single => Masters::Of(self.ask_nodes(&mut known.turn).await?),
         };
         self.keep(&masters);
@@ -179,70 +183,16 @@ impl Route {
         Ok(())
     }
 
-    async fn patiently<T>(&self, question: impl Future<Output = Result<T, QueueError>>) -> Result<T, QueueError> {
+    pub(super) async fn patiently<T>(
+        &self,
+        question: impl Future<Output = Result<T, QueueError>>,
+    ) -> Result<T, QueueError> {
         let answer = tokio::time::timeout(ASK.min(self.timeouts.0), question).await;
         answer.unwrap_or_else(|_| Err(self.astray(None)))
     }
 
-    /// The nodes one after the other; beginning each time with the next, because a node may have fallen behind.
-    async fn ask_nodes(&self, turn: &mut usize) -> Result<Map, QueueError> {
-        let mut asked = self.address.seeds.clone();
-        let known: Vec<At> = self.nodes.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-        asked.extend(known.into_iter().filter(|at| !self.address.seeds.contains(at)));
-        *turn = turn.wrapping_add(1);
-        let first = *turn % asked.len().max(1);
-        asked.rotate_left(first);
-        let mut faults = Vec::new();
-        for at in &asked {
-            match self.patiently(self.ask_node(at)).await {
-                Ok(map) => return Ok(map),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        Err(self.worst(faults))
-    }
-
-    async fn ask_node(&self, at: &At) -> Result<Map, QueueError> {
-        let node = self.of(at)?;
-        let question = redis::cmd("CLUSTER").arg("SLOTS").clone();
-        let answer = node.send("ask for the slots", Words::One(&question)).await.map_err(not_a_cluster)?;
-        answer.first().and_then(|answer| Map::read(answer, &node.host)).ok_or_else(|| self.astray(None))
-    }
-
-    /// What a sentinel says, and how new that is.
-    async fn ask_sentinel(&self, at: &At, name: &str) -> Result<(u64, At), QueueError> {
-        let sentinel = Node::new(self.address.sentinel_at(at), self.timeouts, false)?;
-        // The first is ahead of the second while a failover is under way; only the second tells the epoch.
-        let mut questions = redis::pipe();
-        questions.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-        questions.cmd("SENTINEL").arg("MASTER").arg(name);
-        let answers = match sentinel.send("ask for the master", Words::Several(&questions)).await {
-            Err(QueueError::Call { source, .. }) if source.to_string().contains("No such master") => Vec::new(),
-            answers => answers?,
-        };
-        let [Value::Array(address), state] = answers.as_slice() else { return Err(self.astray(None)) };
-        let port = address.get(1).and_then(text).and_then(|port| port.parse().ok()).unwrap_or(0);
-        let host = address.first().and_then(text).unwrap_or_default();
-        let master = At::new(&host, port, &sentinel.host).ok_or_else(|| self.astray(None))?;
-        Ok((epoch(state), master))
-    }
-
-    /// Of all that the sentinels say the newest: for a second or two after a failover, some of them have not heard of
-    /// it, and an old master that is back by then would be taken for the right one.
-    fn newest(&self, said: Vec<Result<(u64, At), QueueError>>) -> Result<At, QueueError> {
-        let (mut newest, mut faults): (Option<(u64, At)>, _) = (None, Vec::new());
-        for answer in said {
-            match answer {
-                Ok(answer) if newest.as_ref().is_none_or(|(epoch, _)| answer.0 > *epoch) => newest = Some(answer),
-                Ok(_) => {}
-                Err(fault) => faults.push(fault),
-            }
-        }
-        newest.map(|(_, master)| master).ok_or_else(|| self.worst(faults))
-    }
-
     /// Wrong credentials or certificates do not mend themselves: they are what there is to say.
-    fn worst(&self, mut faults: Vec<QueueError>) -> QueueError {
+    pub(super) fn worst(&self, mut faults: Vec<QueueError>) -> QueueError {
         match faults.iter().position(|fault| !fault.is_outage()) {
             Some(at) => faults.swap_remove(at),
             None => self.astray(faults.pop()),
@@ -261,7 +211,7 @@ impl Route {
         }
     }
 
-    fn of(&self, at: &At) -> Result<Arc<Node>, QueueError> {
+    pub(super) fn of(&self, at: &At) -> Result<Arc<Node>, QueueError> {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(node) = nodes.get(at) {
             return Ok(Arc::clone(node));
@@ -273,28 +223,11 @@ impl Route {
         Ok(node)
     }
 
-    fn astray(&self, source: Option<QueueError>) -> QueueError {
+    pub(super) fn astray(&self, source: Option<QueueError>) -> QueueError {
         let what = match &self.address.kind {
             Kind::Sentinel(name) => format!("a master by the name of {name}"),
             Kind::Cluster | Kind::Single => "a master for every slot".to_owned(),
         };
         QueueError::Astray { server: self.shown.clone(), what, source: source.map(Box::new) }
-    }
-}
-
-/// The number of the failover that made a master one.
-fn epoch(state: &Value) -> u64 {
-    let Value::Array(parts) = state else { return 0 };
-    let mut words = parts.iter().filter_map(text).skip_while(|word| word != "config-epoch");
-    words.nth(1).and_then(|epoch| epoch.parse().ok()).unwrap_or(0)
-}
-
-fn not_a_cluster(fault: QueueError) -> QueueError {
-    match fault {
-        QueueError::Call { server, source, .. } if source.to_string().contains("cluster support disabled") => {
-            let (found, remedy) = ("a server of its own, not a node of a cluster", "write redis://HOST:PORT");
-            QueueError::WrongKind { server, found, remedy }
-        }
-        fault => fault,
     }
 }

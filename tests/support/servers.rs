@@ -317,9 +317,17 @@ impl Sentinels {
         format!("redis-sentinel://{}/main", all.join(","))
     }
 
-    /// The server that the sentinels name.
+    /// The server that all the sentinels name: for a second or two after a failover, some have not heard of it.
     pub(crate) fn master(&self) -> &Server {
-        let (_, port): (String, u16) = self.sentinels[0].ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
+        let said = |sentinel: &Server| -> u16 {
+            let (_, port): (String, u16) = sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]);
+            port
+        };
+        let mut port = 0;
+        until("the sentinels agree", || {
+            port = said(&self.sentinels[0]);
+            self.sentinels.iter().all(|sentinel| said(sentinel) == port)
+        });
         self.servers.iter().find(|server| server.port == port).expect("one of the two")
     }
 }

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::{Tally, lines};
+use super::{Tally, lines, seen};
 use crate::{
     support::{Cluster, House, Sentinels, Server, until},
     wire_protocol::access,
@@ -49,7 +49,7 @@ fn a_master_of_a_cluster_that_dies_is_replaced_by_its_replica() {
     until("nothing is left", || [&doomed, &other].iter().all(|queue| cluster.leftovers(queue).is_empty()));
     worker.stop();
     let tally = Tally::of(&house, accepted);
-    println!("a master of a cluster killed: {tally}");
+    seen("a master of a cluster killed", &tally);
     assert!(tally.is_clean(), "{tally}");
 }
 
@@ -70,9 +70,10 @@ fn scripts_run(server: &Server) -> u64 {
 
 /// Push to whomever the sentinels name. It has no replica that could confirm a line yet.
 fn push_to_new_master(sentinels: &Sentinels, lines: &[String]) {
+    let master = sentinels.master();
     for line in lines {
         let words = ["RPUSH", "liaison:{default}:inbox", line];
-        until("a line is accepted", || sentinels.master().try_ask::<i64>(&words).is_ok());
+        until("a line is accepted", || master.try_ask::<i64>(&words).is_ok());
     }
 }
 
@@ -98,7 +99,7 @@ fn the_sentinels_new_master_is_found_and_a_killed_one_that_returns_is_not_used()
     until("nothing is held", || sentinels.servers[1].ask::<i64>(&["HLEN", "liaison:{default}:jobs"]) == 0);
     worker.stop();
     let tally = Tally::of(&house, accepted);
-    println!("a master behind sentinels killed: {tally}");
+    seen("a master behind sentinels killed", &tally);
     assert!(tally.is_clean(), "{tally}");
     assert_eq!(scripts_run(&sentinels.servers[0]), 0);
 }
@@ -129,7 +130,7 @@ fn a_master_that_was_frozen_past_a_failover_is_not_used_when_it_wakes() {
     assert_eq!(scripts_run(old), before);
     worker.stop();
     let tally = Tally::of(&house, accepted);
-    println!("a master behind sentinels frozen: {tally}");
+    seen("a master behind sentinels frozen", &tally);
     assert!(tally.is_clean(), "{tally}");
 }
 

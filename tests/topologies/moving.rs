@@ -6,7 +6,7 @@ use std::thread;
 
 use redis::Value;
 
-use super::{Tally, lines};
+use super::{Tally, lines, seen};
 use crate::support::{Cluster, House, until};
 
 /// An installation whose queues live on all masters.
@@ -74,7 +74,7 @@ fn slots_that_move_while_jobs_run_lose_and_double_nothing() {
     until("nothing is left", || queues.iter().all(|queue| cluster.leftovers(queue).is_empty()));
     let log = worker.stop();
     let tally = Tally::of(&house, accepted);
-    println!("12 moves of slots under load: {tally}");
+    seen("12 moves of slots under load", &tally);
     assert_eq!(accepted, 2 * EACH * queues.len());
     assert!(tally.is_clean(), "{tally}");
     assert!(!log.contains("ERROR"), "{log}");
@@ -142,7 +142,7 @@ fn a_script_is_refused_whole_while_its_slot_moves() {
     assert_eq!(contents(&cluster, 0), before);
     // Without it, the server starts the script, and stops it where the script has emptied a key.
     let fault = call(&keys).expect_err("it is stopped");
-    println!("half of a script in a moving slot: {fault}");
+    seen("half of a script in a moving slot", &fault);
     assert!(fault.to_string().contains("non local key"), "{fault}");
     assert_ne!(contents(&cluster, 0), before, "if this holds one day, the key can go");
 

@@ -59,7 +59,9 @@ async fn check_one(server: &str, link: &Link, in_cluster: bool) -> Result<Fitnes
         ("cluster", "a node of a cluster", "write redis-cluster://HOST:PORT,HOST:PORT"),
         ("sentinel", "a sentinel", "write redis-sentinel://HOST:PORT,HOST:PORT/NAME"),
     ];
-    if let Some((_, found, remedy)) = kinds.into_iter().find(|(mode, ..)| field(&info, "redis_mode") == Some(mode))
+    // Valkey has its own word for it.
+    let mode = field(&info, "redis_mode").or_else(|| field(&info, "server_mode"));
+    if let Some((_, found, remedy)) = kinds.into_iter().find(|(kind, ..)| mode == Some(kind))
         && !in_cluster
     {
         return Err(QueueError::WrongKind { server: server(), found, remedy });

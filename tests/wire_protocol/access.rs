@@ -129,10 +129,17 @@ fn the_daemon_and_the_command_line_work_with_the_rights_of_the_protocol() {
     worker.stop();
 
     let log: Vec<Vec<redis::Value>> = house.redis.ask(&["ACL", "LOG"]);
-    let denied: Vec<String> = log.iter().map(|entry| format!("{entry:?}")).collect();
-    // Newer servers know a command by which clients introduce themselves; they go on without.
-    let denied: Vec<_> = denied.iter().filter(|entry| !entry.contains("setinfo")).collect();
-    assert!(denied.is_empty(), "{denied:#?}");
+    assert_eq!(denied(&log), [""; 0]);
+}
+
+/// What a server refused, but for the command by which clients introduce themselves: they go on without. Redis 6.2 does
+/// not know it, and logs only its first word.
+pub(crate) fn denied(log: &[Vec<redis::Value>]) -> Vec<String> {
+    let introduces = |entry: &Vec<redis::Value>| {
+        let shown = format!("{:?}", entry.get(7));
+        shown.contains("client|setinfo") || shown.contains("\"client\"")
+    };
+    log.iter().filter(|entry| !introduces(entry)).map(|entry| format!("{entry:?}")).collect()
 }
 
 /// The commands in a source: what stands in quotes after one of these.

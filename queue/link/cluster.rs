@@ -4,7 +4,11 @@ use std::{collections::HashMap, sync::PoisonError};
 
 use redis::Value;
 
-use super::{address::At, node::Words, route::Route};
+use super::{
+    address::At,
+    node::Words,
+    route::{ASK, Route},
+};
 use crate::{error::QueueError, scripts::text};
 
 pub(super) const SLOTS: u16 = 16384;
@@ -65,7 +69,7 @@ impl Route {
         asked.rotate_left(first);
         let mut faults = Vec::new();
         for at in &asked {
-            match self.patiently(self.ask_node(at)).await {
+            match self.patiently(ASK, self.ask_node(at)).await {
                 Ok(map) => return Ok(map),
                 Err(fault) => faults.push(fault),
             }

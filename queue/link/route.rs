@@ -20,7 +20,10 @@ use super::{
 use crate::error::QueueError;
 
 /// How long one of several may take to say where things are.
-const ASK: Duration = Duration::from_secs(1);
+pub(super) const ASK: Duration = Duration::from_secs(1);
+/// How long a master is trusted on what the sentinels said, and how long calls wait for hearing it again.
+const CONFIRM_EVERY: Duration = Duration::from_secs(2);
+const CONFIRM: Duration = Duration::from_millis(200);
 /// They are asked this often at most.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
@@ -51,6 +54,7 @@ struct Known {
     masters: Option<Masters>,
     turn: usize,
     not_before: Option<Instant>,
+    confirm_at: Option<Instant>,
 }
 
 enum Masters {
@@ -99,6 +103,8 @@ impl Route {
         };
         if outdated {
             self.ask(&mut known).await?;
+        } else if known.confirm_at.is_some_and(|at| at <= Instant::now()) {
+            self.confirm(&mut known).await;
         }
         let at = match &known.masters {
             Some(Masters::Of(map)) => map.master_of(slot).cloned(),
@@ -174,20 +180,38 @@ impl Route {
         }
         known.not_before = Some(Instant::now() + ASK_EVERY);
         let masters = match &self.address.kind {
-            Kind::Sentinel(name) => Masters::One(self.ask_sentinels(name).await?),
+            Kind::Sentinel(name) => Masters::One(self.ask_sentinels(name, ASK).await?),
             Kind::Cluster | Kind::Single => Masters::Of(self.ask_nodes(&mut known.turn).await?),
         };
         self.keep(&masters);
         known.version += 1;
+        known.confirm_at = matches!(masters, Masters::One(_)).then(|| Instant::now() + CONFIRM_EVERY);
         known.masters = Some(masters);
         Ok(())
     }
 
+    /// A failover can overtake a connection that stands: an old master that is back before it was deposed, or one that was
+    /// cut off together with us. So the sentinels are asked now and then; if none answers, nothing changes.
+    async fn confirm(&self, known: &mut Known) {
+        known.confirm_at = Some(Instant::now() + CONFIRM_EVERY);
+        let (Kind::Sentinel(name), Some(Masters::One(current))) = (&self.address.kind, &known.masters) else { return };
+        match self.ask_sentinels(name, CONFIRM).await {
+            Ok(at) if at != *current => {
+                let masters = Masters::One(at);
+                self.keep(&masters);
+                known.version += 1;
+                known.masters = Some(masters);
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
     pub(super) async fn patiently<T>(
         &self,
+        patience: Duration,
         question: impl Future<Output = Result<T, QueueError>>,
     ) -> Result<T, QueueError> {
-        let answer = tokio::time::timeout(ASK.min(self.timeouts.0), question).await;
+        let answer = tokio::time::timeout(patience.min(self.timeouts.0), question).await;
         answer.unwrap_or_else(|_| Err(self.astray(None)))
     }
 

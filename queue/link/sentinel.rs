@@ -1,5 +1,7 @@
 //! Sentinels: which server is the master now, by the newest of what they say.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use redis::Value;
 
@@ -12,8 +14,8 @@ use crate::{error::QueueError, scripts::text};
 
 impl Route {
     /// All of them at once.
-    pub(super) async fn ask_sentinels(&self, name: &str) -> Result<At, QueueError> {
-        let questions = self.address.seeds.iter().map(|at| self.patiently(self.ask_sentinel(at, name)));
+    pub(super) async fn ask_sentinels(&self, name: &str, patience: Duration) -> Result<At, QueueError> {
+        let questions = self.address.seeds.iter().map(|at| self.patiently(patience, self.ask_sentinel(at, name)));
         self.newest(join_all(questions).await)
     }
 

@@ -61,8 +61,8 @@ impl Server {
     pub(crate) fn sentinel(master: u16) -> Self {
         let mut server = Self::prepare();
         let text = format!(
-            "port {}\nsentinel monitor main 127.0.0.1 {master} 2\nsentinel down-after-milliseconds main 500\n\
-             sentinel failover-timeout main 3000\n",
+            "port {}\nsentinel monitor main 127.0.0.1 {master} 2\nsentinel down-after-milliseconds main 1500\n\
+             sentinel failover-timeout main 5000\n",
             server.port
         );
         let path = server.folder.path().join("sentinel.conf");

@@ -78,10 +78,16 @@ fn scripts_run(server: &Server) -> u64 {
 
 /// Push to whomever the sentinels name. It has no replica that could confirm a line yet.
 fn push_to_new_master(sentinels: &Sentinels, lines: &[String]) {
-    let master = sentinels.master();
+    let mut master = sentinels.master();
     for line in lines {
         let words = ["RPUSH", "liaison:{default}:inbox", line];
-        until("a line is accepted", || master.try_ask::<i64>(&words).is_ok());
+        until("a line is accepted", || {
+            let accepted = master.try_ask::<i64>(&words).is_ok();
+            if !accepted {
+                master = sentinels.master();
+            }
+            accepted
+        });
     }
 }
 

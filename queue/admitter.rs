@@ -11,6 +11,7 @@ use std::{
 use crate::{
     envelope::{Envelope, Limits},
     error::QueueError,
+    keys,
     link::Link,
     names::{JobId, QueueName},
     outcome::{RunOutcome, Verdict},
@@ -112,7 +113,8 @@ impl Admitter {
             let (band, run_at, bonds) = (judged.priority, judged.run_at, judged.bonds().words());
             let queue = judged.queue.unwrap_or_else(QueueName::default_queue);
             let there = Scripts::new(link.clone(), queue.clone(), self.scripts.clock.clone());
-            link.call("announce", redis::cmd("SADD").arg(crate::keys::QUEUES).arg(queue.as_str())).await?;
+            let announce = redis::cmd("SADD").arg(keys::QUEUES).arg(queue.as_str()).clone();
+            link.at(keys::QUEUES).call("announce", &announce).await?;
             let job = Admission::Job { id, given: true, band, run_at, bonds, line: envelope };
             there.admit(("", 0), self.limits, &[job]).await?;
         }

@@ -1,13 +1,33 @@
 //! What can go wrong between us and Redis.
 
+use std::path::PathBuf;
+
 use crate::names::JobId;
 
 /// Every message names the thing and the place; the remedy stands with it where there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueError {
-    #[error("the Redis URL cannot be used: {0}; write redis://HOST:PORT, rediss://HOST:PORT or unix:///PATH")]
+    #[error(
+        "the Redis URL cannot be used: {0}; write redis://HOST:PORT, redis-cluster://HOST:PORT,HOST:PORT, \
+         redis-sentinel://HOST:PORT,HOST:PORT/NAME (each with rediss for TLS) or unix:///PATH"
+    )]
     Url(String),
+    #[error("the TLS file {path} {problem}; {remedy}")]
+    TlsFile { path: PathBuf, problem: String, remedy: &'static str },
+    #[error("no TLS with Redis at {server}: {remedy}")]
+    Tls { server: String, remedy: &'static str, source: redis::RedisError },
+    #[error("nobody at {server} can name {what}; check that they run, and that the URL is right")]
+    Astray { server: String, what: String, source: Option<Box<QueueError>> },
+    #[error(
+        "Redis at {server} did nothing for `{step}`: the keys are on their way to another node; \
+         send again when their slot has moved"
+    )]
+    Moving { server: String, step: &'static str, source: redis::RedisError },
+    #[error("Redis at {server} is a replica, which takes no work; its master is asked for again")]
+    NotMaster { server: String },
+    #[error("Redis at {server} is {found}; {remedy}")]
+    WrongKind { server: String, found: &'static str, remedy: &'static str },
     #[error("Redis at {server} cannot be reached; check that it runs and that the URL is right")]
     Unreachable { server: String, source: redis::RedisError },
     #[error("Redis at {server} refused the user or password; check the URL's credentials")]
@@ -48,6 +68,12 @@ impl QueueError {
         if source.code() == Some("OOM") || source.to_string().contains("OOM command not allowed") {
             return Self::Full { server };
         }
+        if matches!(source.code(), Some("ASK" | "TRYAGAIN")) {
+            return Self::Moving { server, step, source };
+        }
+        if let Some(remedy) = tls_remedy(&source) {
+            return Self::Tls { server, remedy, source };
+        }
         if source.is_connection_refusal() || (step == "connect" && source.is_io_error()) {
             return Self::Unreachable { server, source };
         }
@@ -58,20 +84,24 @@ impl QueueError {
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Full { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Full { .. }
+            | Self::Moving { .. }
+            | Self::Astray { .. }
+            | Self::NotMaster { .. } => true,
             Self::Call { source, .. } => {
                 source.is_io_error()
                     // Redis 6.2 wraps what a script ran into in an error of its own.
                     || source.to_string().contains("READONLY")
                     || source.is_timeout()
                     || source.is_connection_dropped()
-                    || matches!(
-                        source.code(),
-                        Some("LOADING" | "BUSY" | "READONLY" | "MASTERDOWN" | "TRYAGAIN" | "MISCONF")
-                    )
+                    || source.code().is_some_and(|code| PASSING.contains(&code))
             }
             Self::Credentials { .. }
             | Self::Url(_)
+            | Self::TlsFile { .. }
+            | Self::Tls { .. }
+            | Self::WrongKind { .. }
             | Self::Answer { .. }
             | Self::TooOld { .. }
             | Self::Evicting { .. }
@@ -79,6 +109,28 @@ impl QueueError {
             | Self::Envelope { .. } => false,
         }
     }
+}
+
+/// Answers that say "not now": a server that starts, fails over, has lost its replicas or its disk, or has
+/// another slot now.
+const PASSING: &[&str] =
+    &["BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "MOVED", "NOREPLICAS", "READONLY", "UNBLOCKED"];
+
+/// What to do about a handshake that failed for a reason that does not pass. The library has no type for it.
+fn tls_remedy(source: &redis::RedisError) -> Option<&'static str> {
+    let text = source.to_string();
+    let remedies = [
+        ("CertificateRequired", "it demands a client certificate; set [redis] cert_file and key_file"),
+        ("HandshakeFailure", "it may demand a client certificate; set [redis] cert_file and key_file"),
+        ("UnknownCA", "it does not trust our certificate; give one that its CA signed as [redis] cert_file"),
+        ("BadCertificate", "it does not accept our certificate; give one that its CA signed as [redis] cert_file"),
+        ("UnknownIssuer", "its certificate is signed by nobody we trust; name its CA as [redis] ca_file"),
+        ("NotValidForName", "its certificate is for another name; write the name that it bears into the URL"),
+        ("invalid peer certificate", "its certificate is not good; renew it, or name its CA as [redis] ca_file"),
+        ("Unable to build client with TLS", "[redis] cert_file and key_file do not belong together; give a pair"),
+        ("InvalidContentType", "it speaks no TLS; write redis:// without the second s"),
+    ];
+    remedies.iter().find(|(word, _)| text.contains(word)).map(|(_, remedy)| *remedy)
 }
 
 /// An error with its causes, on one line, for the log.

@@ -73,7 +73,9 @@ fn stamp(stored: &str) -> Option<i64> {
 /// # Errors
 /// When Redis does not answer.
 pub async fn queues(link: &Link) -> Result<Vec<QueueName>, QueueError> {
-    let Value::Array(names) = link.call("list queues", redis::cmd("SMEMBERS").arg(keys::QUEUES)).await? else {
+    let Value::Array(names) =
+        link.at(keys::QUEUES).call("list queues", redis::cmd("SMEMBERS").arg(keys::QUEUES)).await?
+    else {
         return Ok(Vec::new());
     };
     let mut names: Vec<_> = names.iter().filter_map(text).filter_map(|name| QueueName::parse(&name).ok()).collect();

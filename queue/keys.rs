@@ -73,6 +73,13 @@ keys! {
     workers = "workers",
     pulse = "pulse",
     counters = "counters",
+    never = "never",
+}
+
+/// A key beside this one that nobody ever sets; every script of ours names it.
+#[must_use]
+pub(crate) fn never(key: &str) -> String {
+    format!("{}never", &key[..key.find("}:").map_or(0, |at| at + 2)])
 }
 
 impl Keys {

@@ -60,7 +60,7 @@ pub use inspector::{Depths, Inspector, Whereabouts, now, queues};
 pub use isolation::{Isolation, Suspects};
 pub use lanes::{LaneCard, LaneView};
 pub use limiter::{DayView, HolderView, Limit, LimitView, Limiter, Permit, Said, Zone, list as limits, show as limit};
-pub use link::{Link, LinkOptions};
+pub use link::{Link, LinkOptions, SentinelUser, TlsFiles};
 pub use names::{BatchId, JobId, JobName, LaneName, LimitKey, QueueName, UniqueKey};
 pub use operator::{Cancelled, Moved, Operator, Skipped};
 pub use producer::{Producer, Receipt, Revival};

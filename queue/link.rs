@@ -1,54 +1,76 @@
-//! The way to Redis: one shared connection that is made again whenever it breaks. Nothing else opens connections.
+//! The way to Redis: whoever asks says which key it is about, and the link knows which server has it.
 //!
-//! A broken connection is an error for the calls that were under way, never for the link: the next call connects anew.
+//! A single server, a cluster and a master behind sentinels look the same from outside. Nothing else opens connections.
+//! What was refused by a server that could not have done any of it (not there, not the master, a slot on the move) is
+//! asked again with patience; a call that may have been carried out never is.
+
+mod address;
+mod cluster;
+mod node;
+mod route;
+mod sentinel;
+mod tls;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use redis::aio::MultiplexedConnection;
-use tokio::sync::Mutex;
+use redis::{Value, aio::MultiplexedConnection};
 
+use self::{
+    address::{Address, Kind},
+    node::Words,
+    route::{Again, Route},
+};
 use crate::error::QueueError;
 
-#[derive(Debug, Clone, Copy)]
+pub use self::tls::TlsFiles;
+
+#[derive(Debug, Clone)]
 pub struct LinkOptions {
     pub connect_timeout: Duration,
     pub response_timeout: Duration,
+    pub tls: TlsFiles,
+    pub sentinel: SentinelUser,
 }
 
 impl Default for LinkOptions {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(5), response_timeout: Duration::from_secs(10) }
+        let (connect_timeout, response_timeout) = (Duration::from_secs(5), Duration::from_secs(10));
+        Self { connect_timeout, response_timeout, tls: TlsFiles::default(), sentinel: SentinelUser::default() }
     }
 }
 
-/// A cheap handle; clones share the connection.
+/// Who asks the sentinels: their users are not those of the servers they watch.
+#[derive(Clone, Default)]
+pub struct SentinelUser {
+    pub user: Option<String>,
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for SentinelUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SentinelUser").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// A cheap handle; clones share the connections.
 #[derive(Clone)]
-pub struct Link(Arc<Shared>);
-
-struct Shared {
-    client: redis::Client,
-    options: LinkOptions,
-    server: String,
-    current: Mutex<Current>,
+pub struct Link {
+    route: Arc<Route>,
+    /// What the calls of this handle are about, in a cluster.
+    slot: Option<u16>,
 }
 
-#[derive(Default)]
-struct Current {
-    connection: Option<MultiplexedConnection>,
-    generation: u64,
-    /// After a failed attempt, callers get its error at once until this passes: no storm of connects.
-    not_before: Option<Instant>,
-}
-
-/// A dead server is asked again this often at most.
-const RECONNECT_EVERY: Duration = Duration::from_millis(200);
+/// Between two attempts at something that is on the move.
+const PAUSE: Duration = Duration::from_millis(50);
+/// A slot that moved this often during one call is looked up anew.
+const HOPS: u32 = 5;
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Link").field(&self.0.server).finish()
+        f.debug_tuple("Link").field(&self.route.shown).finish()
     }
 }
 
@@ -56,118 +78,110 @@ impl Link {
     /// Prepare a link; nothing is connected yet.
     ///
     /// # Errors
-    /// When the URL cannot be used.
+    /// When the URL or a certificate cannot be used.
     pub fn new(url: &str, options: LinkOptions) -> Result<Self, QueueError> {
-        let client = redis::Client::open(url).map_err(|fault| QueueError::Url(fault.to_string()))?;
-        let server = client.get_connection_info().addr().to_string();
-        Ok(Self(Arc::new(Shared { client, options, server, current: Mutex::default() })))
+        let LinkOptions { connect_timeout, response_timeout, tls, sentinel } = options;
+        let address = Address::parse(url, &tls, sentinel)?;
+        Ok(Self { route: Arc::new(Route::new(address, (connect_timeout, response_timeout))?), slot: None })
     }
 
-    /// The server's address, without credentials.
+    /// The addresses in the URL, without credentials.
     #[must_use]
     pub fn server(&self) -> &str {
-        &self.0.server
+        &self.route.shown
     }
 
     /// How long a call waits for its answer.
     pub(crate) fn response_timeout(&self) -> Duration {
-        self.0.options.response_timeout
+        self.route.timeouts.1
     }
 
-    /// A second link to the same server that shares nothing with this one, for threads with a runtime of their own; it
+    /// The same link for calls about this key, and about all others with its hash tag.
+    pub(crate) fn at(&self, key: &str) -> Self {
+        self.clone().turned_to(key)
+    }
+
+    pub(crate) fn turned_to(mut self, key: &str) -> Self {
+        self.slot = self.is_cluster().then(|| cluster::slot_of(key));
+        self
+    }
+
+    /// A second link to the same place that shares nothing with this one, for threads with a runtime of their own; it
     /// waits for nothing longer than `patience`.
-    #[must_use]
-    pub fn separate(&self, patience: Duration) -> Self {
-        let LinkOptions { connect_timeout, response_timeout } = self.0.options;
-        Self(Arc::new(Shared {
-            client: self.0.client.clone(),
-            options: LinkOptions {
-                connect_timeout: connect_timeout.min(patience),
-                response_timeout: response_timeout.min(patience),
-            },
-            server: self.0.server.clone(),
-            current: Mutex::default(),
-        }))
+    ///
+    /// # Errors
+    /// None in practice: the address was understood before.
+    pub fn separate(&self, patience: Duration) -> Result<Self, QueueError> {
+        Ok(Self { route: Arc::new(self.route.separate(patience)?), slot: self.slot })
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.route.kind() == &Kind::Cluster
+    }
+
+    /// One link for each master, with its name.
+    pub(crate) async fn masters(&self) -> Result<Vec<(String, Self)>, QueueError> {
+        if !self.is_cluster() {
+            return Ok(vec![(self.server().to_owned(), self.clone())]);
+        }
+        let masters = self.route.masters().await?.into_iter();
+        Ok(masters.map(|(slot, at)| (at, Self { route: Arc::clone(&self.route), slot: Some(slot) })).collect())
     }
 
     /// A connection of one's own, for commands that block on the server for up to `patience`.
     pub(crate) async fn dedicated(&self, patience: Duration) -> Result<MultiplexedConnection, QueueError> {
-        self.connect(patience + self.0.options.response_timeout).await
-    }
-
-    async fn connect(&self, response_timeout: Duration) -> Result<MultiplexedConnection, QueueError> {
-        let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.0.options.connect_timeout))
-            .set_response_timeout(Some(response_timeout));
-        self.0
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|source| QueueError::from_redis(&self.0.server, "connect", source))
-    }
-
-    async fn connection(&self) -> Result<(MultiplexedConnection, u64), QueueError> {
-        let mut current = self.0.current.lock().await;
-        if let Some(connection) = &current.connection {
-            return Ok((connection.clone(), current.generation));
+        let (node, version) = self.route.node(self.slot, true).await?;
+        let connection = node.connect(patience + self.response_timeout()).await;
+        if connection.is_err() {
+            self.route.forget(version).await;
         }
-        if let Some(wait) = current.not_before.and_then(|at| at.checked_duration_since(Instant::now())) {
-            // Everybody who waits here waits behind the same lock, and the first one connects for all.
-            tokio::time::sleep(wait).await;
-        }
-        match self.connect(self.0.options.response_timeout).await {
-            Ok(connection) => {
-                current.generation += 1;
-                current.not_before = None;
-                current.connection = Some(connection.clone());
-                Ok((connection, current.generation))
-            }
-            Err(error) => {
-                current.not_before = Some(Instant::now() + RECONNECT_EVERY);
-                Err(error)
-            }
-        }
+        connection
     }
 
     /// Send one command.
-    pub(crate) async fn call(&self, step: &'static str, command: &redis::Cmd) -> Result<redis::Value, QueueError> {
-        let (mut connection, generation) = self.connection().await?;
-        match connection.send_packed_command(command).await.and_then(redis::Value::extract_error) {
-            Ok(value) => Ok(value),
-            Err(source) => Err(self.failed(step, source, generation).await),
-        }
+    pub(crate) async fn call(&self, step: &'static str, command: &redis::Cmd) -> Result<Value, QueueError> {
+        let mut answers = self.send(step, Words::One(command)).await?;
+        answers.pop().ok_or_else(|| self.odd(step, &Value::Nil))
     }
 
-    /// Send several commands at once; an error in one of them is an error of the whole.
-    pub(crate) async fn calls(
-        &self,
-        step: &'static str,
-        pipe: &redis::Pipeline,
-    ) -> Result<Vec<redis::Value>, QueueError> {
-        let (mut connection, generation) = self.connection().await?;
-        let answers = connection.send_packed_commands(pipe, 0, pipe.len()).await;
-        match answers.and_then(|values| values.into_iter().map(redis::Value::extract_error).collect()) {
-            Ok(values) => Ok(values),
-            Err(source) => Err(self.failed(step, source, generation).await),
-        }
+    /// Send several commands at once; an error in one of them is an error of the whole. They may be carried out twice,
+    /// so they read only.
+    pub(crate) async fn calls(&self, step: &'static str, pipe: &redis::Pipeline) -> Result<Vec<Value>, QueueError> {
+        self.send(step, Words::Several(pipe)).await
     }
 
-    async fn failed(&self, step: &'static str, source: redis::RedisError, generation: u64) -> QueueError {
-        // An error answer leaves the connection good; anything else may have left it half-read.
-        // A server that became a replica answers well and is the wrong one.
-        let answered = matches!(source.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension);
-        if !answered || source.to_string().contains("READONLY") {
-            let mut current = self.0.current.lock().await;
-            if current.generation == generation {
-                current.connection = None;
+    async fn send(&self, step: &'static str, words: Words<'_>) -> Result<Vec<Value>, QueueError> {
+        if let Some(node) = self.route.single() {
+            return node.send(step, words).await;
+        }
+        let (begin, mut slot, mut hops) = (Instant::now(), self.slot, 0);
+        loop {
+            let (fault, version) = match self.route.node(slot, false).await {
+                Ok((node, version)) => match node.send(step, words).await {
+                    Ok(answers) => return Ok(answers),
+                    Err(fault) => (fault, Some(version)),
+                },
+                Err(fault) => (fault, None),
+            };
+            let again = self.route.learn(&fault, version).await;
+            if let Again::Elsewhere(moved) = again
+                && hops < HOPS
+            {
+                // Whoever asks about no key in particular learns from the answer where its key is.
+                (slot, hops) = (slot.or(Some(moved)), hops + 1);
+                continue;
             }
+            // Connecting takes this long at most, and finding whom to connect to is a part of it.
+            if again == Again::No || begin.elapsed() + PAUSE > self.route.timeouts.0 {
+                return Err(fault);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        QueueError::from_redis(&self.0.server, step, source)
     }
 
     /// An answer nobody expected, shortened for the log.
-    pub(crate) fn odd(&self, step: &'static str, answer: &redis::Value) -> QueueError {
+    pub(crate) fn odd(&self, step: &'static str, answer: &Value) -> QueueError {
         let answer = format!("{answer:?}").chars().take(200).collect();
-        QueueError::Answer { server: self.0.server.clone(), step, answer }
+        QueueError::Answer { server: self.server().to_owned(), step, answer }
     }
 }

@@ -132,7 +132,7 @@ impl Producer {
         if self.announced.lock().unwrap_or_else(PoisonError::into_inner).contains(queue) {
             return Ok(());
         }
-        self.link.call("announce", redis::cmd("SADD").arg(keys::QUEUES).arg(queue.as_str())).await?;
+        self.link.at(keys::QUEUES).call("announce", redis::cmd("SADD").arg(keys::QUEUES).arg(queue.as_str())).await?;
         self.announced.lock().unwrap_or_else(PoisonError::into_inner).insert(queue.clone());
         Ok(())
     }

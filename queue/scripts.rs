@@ -12,7 +12,13 @@ use std::sync::OnceLock;
 
 use redis::{Cmd, Value};
 
-use crate::{clock::Clock, error::QueueError, keys::Keys, link::Link, names::QueueName};
+use crate::{
+    clock::Clock,
+    error::QueueError,
+    keys::{self, Keys},
+    link::Link,
+    names::QueueName,
+};
 
 /// Arguments one call may carry: Lua's `unpack` dies near 8,000 values, and a long script makes everybody wait.
 pub(crate) const MAX_ITEMS: usize = 1000;
@@ -31,6 +37,10 @@ const PARTS: &[(&str, &str)] = &[
     ("taking_out", include_str!("lua/parts/taking_out.lua")),
     ("uniques", include_str!("lua/parts/uniques.lua")),
 ];
+
+/// The last key of every script is never there: while its slot moves, a cluster then refuses the whole script instead of
+/// stopping in its middle at a key that the script itself has emptied. See docs/decisions.md.
+const NEVER: &str = "never";
 
 struct Script {
     name: &'static str,
@@ -79,6 +89,9 @@ impl Script {
                     keys.push(key);
                 }
             }
+            if !keys.is_empty() {
+                keys.push(NEVER);
+            }
             let names: Vec<_> = keys.iter().map(|key| key.rsplit(':').next().unwrap_or(key)).collect();
             let values: Vec<_> = (1..=keys.len()).map(|number| format!("KEYS[{number}]")).collect();
             let mut text = String::new();
@@ -113,18 +126,22 @@ impl Script {
     /// For a script that counts its keys by itself.
     fn command_of(&self, keys: &[&str]) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
-        command.arg(&self.whole().sha).arg(keys.len()).arg(keys);
+        let never = keys.first().map(|key| keys::never(key));
+        command.arg(&self.whole().sha).arg(keys.len() + 1).arg(keys).arg(never);
         command
     }
 
     async fn call(&self, link: &Link, command: &Cmd) -> Result<Value, QueueError> {
-        match link.call(self.name, command).await {
-            Err(QueueError::Call { source, .. }) if source.code() == Some("NOSCRIPT") => {
-                link.call("script load", redis::cmd("SCRIPT").arg("LOAD").arg(&self.whole().text)).await?;
-                link.call(self.name, command).await
+        // Twice: between the loading and the call, the queue may have moved to a node that does not know it either.
+        for _ in 0..2 {
+            match link.call(self.name, command).await {
+                Err(QueueError::Call { source, .. }) if source.code() == Some("NOSCRIPT") => {
+                    link.call("script load", redis::cmd("SCRIPT").arg("LOAD").arg(&self.whole().text)).await?;
+                }
+                answer => return answer,
             }
-            answer => answer,
         }
+        link.call(self.name, command).await
     }
 }
 
@@ -147,7 +164,8 @@ pub(crate) struct Scripts {
 impl Scripts {
     #[must_use]
     pub(crate) fn new(link: Link, queue: QueueName, clock: Clock) -> Self {
-        Self { link, keys: Keys::of(&queue), queue, clock }
+        let keys = Keys::of(&queue);
+        Self { link: link.turned_to(&keys.inbox), keys, queue, clock }
     }
 
     /// A call of a script: its keys, then the time.

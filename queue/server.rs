@@ -2,8 +2,8 @@
 
 use crate::{error::QueueError, keys, link::Link, scripts::text};
 
-/// What Redis promises about what it accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What Redis promises about what it accepted, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Durability {
     /// Every accepted job is on disk.
     Always,
@@ -37,13 +37,35 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
-/// Check version, eviction and durability.
+/// Check version, eviction and durability, of every master. What is promised is what the weakest of them promises.
 ///
 /// # Errors
 /// When Redis cannot be reached, or must not be used: each in one sentence with the remedy.
 pub async fn check(link: &Link) -> Result<Fitness, QueueError> {
+    let mut weakest: Option<Fitness> = None;
+    for (server, master) in link.masters().await? {
+        let found = check_one(&server, &master, link.is_cluster()).await?;
+        if weakest.as_ref().is_none_or(|weakest| found.durability > weakest.durability) {
+            weakest = Some(found);
+        }
+    }
+    weakest.ok_or_else(|| link.odd("info", &redis::Value::Nil))
+}
+
+async fn check_one(server: &str, link: &Link, in_cluster: bool) -> Result<Fitness, QueueError> {
     let info = text(&link.call("info", &redis::cmd("INFO")).await?).unwrap_or_default();
-    let server = || link.server().to_owned();
+    let server = || server.to_owned();
+    let kinds = [
+        ("cluster", "a node of a cluster", "write redis-cluster://HOST:PORT,HOST:PORT"),
+        ("sentinel", "a sentinel", "write redis-sentinel://HOST:PORT,HOST:PORT/NAME"),
+    ];
+    // Valkey has its own word for it.
+    let mode = field(&info, "redis_mode").or_else(|| field(&info, "server_mode"));
+    if let Some((_, found, remedy)) = kinds.into_iter().find(|(kind, ..)| mode == Some(kind))
+        && !in_cluster
+    {
+        return Err(QueueError::WrongKind { server: server(), found, remedy });
+    }
     let version = field(&info, "redis_version").unwrap_or("0").to_owned();
     let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
     if (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (6, 2) {
@@ -72,6 +94,7 @@ pub async fn check(link: &Link) -> Result<Fitness, QueueError> {
 /// # Errors
 /// When the two do not belong together.
 pub async fn tie_to_store(link: &Link, store: &str) -> Result<(), QueueError> {
+    let link = link.at(keys::STORE);
     let found = text(&link.call("tie to the store", redis::cmd("GET").arg(keys::STORE)).await?);
     let found = if found.is_some() {
         found

@@ -90,7 +90,7 @@ impl Worker {
         let (mut pumps, mut settlers) = (JoinSet::new(), JoinSet::new());
         let (mut kept, mut flows, mut claimers, mut watched) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         // A call of the keeper that hangs must leave time for another one before a lease ends.
-        let aside = link.separate(options.lease / 4);
+        let aside = link.separate(options.lease / 4)?;
         for served in &options.queues {
             let scripts = Scripts::new(link.clone(), served.name.clone(), Clock::Redis);
             let flow = Flow::new(shares, served.concurrency, served.weight);
@@ -187,6 +187,7 @@ impl Worker {
 
 /// Let operators see the queues before anything is claimed from them.
 async fn announce(link: &Link, queues: &[Served]) -> Result<(), QueueError> {
+    let link = link.at(keys::QUEUES);
     for served in queues {
         match link.call("announce", redis::cmd("SADD").arg(keys::QUEUES).arg(served.name.as_str())).await {
             // A full Redis takes no name; the queue is served all the same, and emptying it makes room.

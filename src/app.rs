@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use liaison_queue::{
-    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, QueueName, Screen, Served, Shares,
-    Stop, Worker, WorkerOptions, batches::Batches, clock::Clock, envelope::Limits,
+    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, QueueName, Screen, SentinelUser,
+    Served, Shares, Stop, TlsFiles, Worker, WorkerOptions, batches::Batches, clock::Clock, envelope::Limits,
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -47,11 +47,26 @@ pub(crate) struct Daemon {
 
 impl App {
     pub(crate) fn new(config: Config) -> Result<Self> {
-        let options = LinkOptions {
-            connect_timeout: config.redis.connect_timeout,
-            response_timeout: config.redis.response_timeout,
+        let redis = &config.redis;
+        let password = |path: &std::path::PathBuf| {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("read {} (redis.sentinel_password_file)", path.display()))?;
+            anyhow::Ok(text.trim().to_owned())
         };
-        let link = Link::new(config.redis.url.expose(), options)?;
+        let options = LinkOptions {
+            connect_timeout: redis.connect_timeout,
+            response_timeout: redis.response_timeout,
+            tls: TlsFiles {
+                ca_file: redis.ca_file.clone(),
+                cert_file: redis.cert_file.clone(),
+                key_file: redis.key_file.clone(),
+            },
+            sentinel: SentinelUser {
+                user: redis.sentinel_user.clone(),
+                password: redis.sentinel_password_file.as_ref().map(password).transpose()?,
+            },
+        };
+        let link = Link::new(redis.url.expose(), options)?;
         Ok(Self { config, link, isolation: Isolation::None, again: None })
     }
 

@@ -49,7 +49,8 @@ struct Cli {
 // Texts and not doc comments: their names are for people, without the back quotes of documentation.
 const CONFIG: &str =
     "The configuration file [default: ./liaison.toml, then /etc/liaison/liaison.toml] [env: LIAISON_CONFIG]";
-const REDIS_URL: &str = "Where Redis is, without a password: redis:// rediss:// unix:// [env: LIAISON_REDIS_URL]";
+const REDIS_URL: &str =
+    "Where Redis is, without a password: redis:// redis-cluster:// redis-sentinel:// unix:// [env: LIAISON_REDIS_URL]";
 const DATABASE_URL: &str =
     "Where the records are, without a password: sqlite:PATH or postgres:// [env: LIAISON_DATABASE_URL]";
 

@@ -16,5 +16,6 @@ mod retrying;
 mod stopping;
 mod support;
 mod tidy;
+mod topologies;
 mod tying;
 mod wire_protocol;

@@ -76,7 +76,7 @@ fn a_full_redis_refuses_new_jobs_clearly_and_is_emptied_by_its_daemon() {
     lines.insert(0, r#"{"id":"away","job":"noop","queue":"elsewhere"}"#.to_owned());
     house.redis.push("default", &lines);
     // The limit lies below what is there already.
-    house.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "2mb"]);
+    house.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1mb"]);
     let output = house.cli(&["enqueue", "noop", "--id", "too-much"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && said.contains("is full (maxmemory)"), "{said}");

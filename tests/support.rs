@@ -4,6 +4,7 @@ pub(crate) mod daemon;
 #[path = "../store/test_postgres.rs"]
 pub(crate) mod postgres;
 pub(crate) mod redis;
+pub(crate) mod servers;
 
 use std::{
     thread,
@@ -12,6 +13,7 @@ use std::{
 
 pub(crate) use daemon::House;
 pub(crate) use redis::Redis;
+pub(crate) use servers::{Cluster, Sentinels, Server};
 
 /// Far longer than anything takes on a busy machine; a test that needs it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);

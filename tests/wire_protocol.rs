@@ -1,6 +1,6 @@
 //! `docs/wire-protocol.md` alone is enough for a host: followed from Python's standard library, with the rights it names.
 
-mod access;
+pub(crate) mod access;
 
 use std::process::Command;
 

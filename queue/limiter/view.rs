@@ -75,13 +75,17 @@ pub struct HolderView {
 /// When Redis does not answer.
 pub async fn list(link: &Link, most: usize) -> Result<Vec<LimitView>, QueueError> {
     let scripts = LimitScripts { link: link.clone(), clock: Clock::Redis };
-    let (mut found, mut cursor) = (BTreeSet::new(), 0);
-    for _ in 0..MAX_LOOKED_AT / STEP {
-        let (next, keys) = scripts.scan(cursor, STEP).await?;
-        found.extend(keys);
-        cursor = next;
-        if cursor == 0 || found.len() >= most {
-            break;
+    let mut found = BTreeSet::new();
+    for (_, master) in link.masters().await? {
+        let there = LimitScripts { link: master, clock: Clock::Redis };
+        let mut cursor = 0;
+        for _ in 0..MAX_LOOKED_AT / STEP {
+            let (next, keys) = there.scan(cursor, STEP).await?;
+            found.extend(keys);
+            cursor = next;
+            if cursor == 0 || found.len() >= most {
+                break;
+            }
         }
     }
     let mut views = Vec::new();

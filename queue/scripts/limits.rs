@@ -85,7 +85,7 @@ impl LimitScripts {
         for rule in rules {
             command.arg(rule.kind).arg(rule.passes).arg(&rule.terms);
         }
-        let answer = LIMIT.call(&self.link, &command).await?;
+        let answer = LIMIT.call(&self.link.at(&k.state), &command).await?;
         match numbers(&answer)[..] {
             [1, now] => Ok(Ask::Passed { now: Millis(now) }),
             [0, now, until, ahead] => {
@@ -109,7 +109,7 @@ impl LimitScripts {
         for day in days {
             command.arg(day.0);
         }
-        FORGO.call(&self.link, &command).await.map(drop)
+        FORGO.call(&self.link.at(&k.state), &command).await.map(drop)
     }
 
     /// Until when nothing passes; how many more, and until when that counts.
@@ -127,7 +127,7 @@ impl LimitScripts {
         command.arg(heard.remaining.map_or_else(String::new, |left| left.to_string()));
         command.arg(heard.reset_at.map_or_else(String::new, |at| at.0.to_string()));
         command.arg(millis(unsaid)).arg(millis(slack));
-        TOLD.call(&self.link, &command).await.map(drop)
+        TOLD.call(&self.link.at(&LimitKeys::of(key).state), &command).await.map(drop)
     }
 
     /// The ids whose permit somebody else holds now.
@@ -144,7 +144,7 @@ impl LimitScripts {
         for (id, token) in held {
             command.arg(id.as_str()).arg(token);
         }
-        match RENEW.call(&self.link, &command).await? {
+        match RENEW.call(&self.link.at(&k.holders), &command).await? {
             Value::Array(lost) => Ok(lost.iter().filter_map(text).collect()),
             odd => Err(self.link.odd("renew", &odd)),
         }
@@ -157,7 +157,7 @@ impl LimitScripts {
             command.arg(back.id.as_str()).arg(&back.token);
             command.arg(back.held.map_or_else(String::new, |held| millis(held).to_string()));
         }
-        GIVE_BACK.call(&self.link, &command).await.map(drop)
+        GIVE_BACK.call(&self.link.at(&k.state), &command).await.map(drop)
     }
 
     /// One step of a walk over all keys of all limits: what to go on with, and what was found.
@@ -188,7 +188,7 @@ impl LimitScripts {
         pipe.cmd("ZCARD").arg(&k.late).cmd("ZCARD").arg(&k.permits);
         pipe.cmd("ZRANGE").arg(&k.permits).arg(0).arg(most.max(1) - 1).arg("WITHSCORES");
         pipe.cmd("HGETALL").arg(&k.holders);
-        self.link.calls("look at a limit", &pipe).await
+        self.link.at(&k.state).calls("look at a limit", &pipe).await
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn run(global: &Global) -> Result<ExitCode> {
 /// What only shows when the values are used: still a mistake of the configuration.
 fn usable(config: crate::config::Config) -> Result<(), Usage> {
     let mistakes: Vec<String> = match App::new(config) {
-        Err(fault) => vec![format!("redis.url: {fault:#}")],
+        Err(fault) => vec![format!("redis: {fault:#}")],
         Ok(app) => {
             let database = app.database().err().map(|fault| format!("store.url: {fault:#}"));
             let keys = app.keys().err().map(|fault| format!("{fault:#}"));

@@ -199,6 +199,18 @@ impl Setting for Bytes {
     }
 }
 
+impl Setting for String {
+    const ALLOWED: &'static str = "a name";
+
+    fn parse(written: &Value) -> Result<Self, Fault> {
+        written.text().map(str::to_owned)
+    }
+
+    fn show(&self) -> toml::Value {
+        toml::Value::String(self.clone())
+    }
+}
+
 impl Setting for PathBuf {
     const ALLOWED: &'static str = "a path";
 

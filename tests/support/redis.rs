@@ -1,6 +1,7 @@
 //! A private `redis-server` on a socket, with an append-only file, that can be killed and started again.
 
 use std::{
+    ffi::OsString,
     os::unix::net::UnixStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -9,6 +10,13 @@ use std::{
 use redis::{Connection, FromRedisValue};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+/// The server under test: the first in the `PATH`, or what `LIAISON_TEST_REDIS_SERVER` names, such as a
+/// `valkey-server` or an older Redis.
+#[expect(clippy::disallowed_methods, reason = "which server is tested is no setting of the product")]
+pub(crate) fn program() -> OsString {
+    std::env::var_os("LIAISON_TEST_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
+}
 
 pub(crate) struct Redis {
     folder: TempDir,
@@ -41,7 +49,7 @@ impl Redis {
     /// Start the server on what it has on disk.
     pub(crate) fn resume(&mut self) {
         let _ = std::fs::remove_file(self.socket());
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program());
         command.args(["--port", "0", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
         command.arg("--unixsocket").arg(self.socket()).arg("--dir").arg(self.folder.path());
         command.args(&self.settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());

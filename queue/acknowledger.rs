@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use crate::{
-    bonds::Words,
     claim::Claim,
     claimed::{Claimed, Tries},
     clock::Millis,
@@ -136,7 +135,7 @@ impl Settler {
                 id: &job.id,
                 token: &job.claim.token,
                 given: job.given,
-                tied: job.bonds().map(|bonds| (bonds.0, *outcome)),
+                tied: job.bonds().map(|bonds| (bonds.for_leaving(), *outcome)),
                 reply: reply.as_deref(),
             })
             .collect();
@@ -159,9 +158,17 @@ impl Settler {
                 };
                 // Whoever ended an attempt without killing its process is a suspect no more.
                 let suspect = if *used_attempt { Isolation::None } else { job.claim.isolation };
-                let passed_by = job.bonds().filter(|_| at.is_some()).and_then(Words::lane_that_passes);
+                let passed_by = job.bonds().filter(|words| at.is_some() && words.lane_that_passes().is_some());
                 let (id, token) = (&job.id, job.claim.token.as_str());
-                Parking { id, token, band: job.band, suspect, passed_by, at: *at, tries: tries.line() }
+                Parking {
+                    id,
+                    token,
+                    band: job.band,
+                    suspect,
+                    passed_by: passed_by.map(|words| words.0),
+                    at: *at,
+                    tries: tries.line(),
+                }
             })
             .collect();
         let ended = ending(jobs.iter().map(|(job, ..)| &job.claim));

@@ -3,6 +3,8 @@
 //! In Redis they stand between the header and the envelope of a job, as words that the scripts read; jobs without any,
 //! which are most, pay nothing. The words are listed in `docs/wire-protocol.md`.
 
+#[cfg(feature = "worker")]
+use std::borrow::Cow;
 use std::{fmt::Write as _, time::Duration};
 
 use serde::Deserialize;
@@ -110,6 +112,18 @@ impl<'a> Words<'a> {
     /// The lane, if others of it may pass this job while it waits for its time.
     pub(crate) fn lane_that_passes(self) -> Option<&'a str> {
         self.word('P').and_then(|_| self.word('L'))
+    }
+
+    /// What still matters when the job leaves. A key that it had while it was queued is free already.
+    pub(crate) fn for_leaving(self) -> Cow<'a, str> {
+        let matters = |word: &&str| {
+            word.starts_with(['L', 'S', 'E', 'B'])
+                || (word.starts_with('U') && !word.starts_with("Uq") && !word.starts_with("Ut"))
+        };
+        if self.0.split(' ').all(|word| matters(&word)) {
+            return Cow::Borrowed(self.0);
+        }
+        Cow::Owned(self.0.split(' ').filter(matters).collect::<Vec<_>>().join(" "))
     }
 
     /// The counts of the batch whose end this job follows.

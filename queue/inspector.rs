@@ -1,6 +1,6 @@
 //! What operators see of a queue: how deep, how old, who works. Reads only, but for pause and resume.
 
-mod whereabouts;
+pub(crate) mod whereabouts;
 
 use std::time::Duration;
 
@@ -115,11 +115,12 @@ impl Inspector {
         for band in Priority::ALL {
             pipe.cmd("LINDEX").arg(k.ready(*band)).arg(0);
         }
-        pipe.cmd("ZCARD").arg(&k.lanes).cmd("LLEN").arg(&k.apart).cmd("LLEN").arg(&k.alone);
+        pipe.cmd("HLEN").arg(&k.lanes).cmd("LLEN").arg(&k.apart).cmd("LLEN").arg(&k.alone);
         // Entries of the bands that were taken out of them.
         pipe.cmd("HMGET").arg(&k.ghosts).arg(&["0", "1", "2"]);
         // What wakes a sleeper is no job; it comes to an inbox that is empty.
         pipe.cmd("LINDEX").arg(&k.inbox).arg(0);
+        pipe.cmd("ZCARD").arg(&k.returning);
         let v = self.0.link.calls("inspect", &pipe).await?;
         let wake_ups = u64::from(text(&v[17]).is_some_and(|line| line.is_empty()));
         let now = redis_time(&v[0]);
@@ -143,7 +144,7 @@ impl Inspector {
             normal: ready(1),
             low: ready(2),
             due_later: count(&v[5]),
-            in_lanes: count(&v[13]),
+            in_lanes: count(&v[13]) + count(&v[18]),
             suspects: count(&v[14]) + count(&v[15]),
             running: count(&v[6]),
             departing: count(&v[7]),

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use redis::Value;
 use serde::Serialize;
 
-use super::{Inspector, count, stamp};
+use super::{Inspector, stamp};
 use crate::{
     cards,
     error::QueueError,
+    lanes::standing,
     names::{JobId, QueueName},
     scripts::text,
     state::{Priority, State},
@@ -81,7 +82,7 @@ impl Inspector {
             (None, Some(_)) => State::Scheduled,
             (None, None) if text(&v[3]).is_some() => State::Departing,
             (None, None) if suspects.iter().any(|place| matches!(place, Value::Int(_))) => State::Suspect,
-            (None, None) if self.waits_in(lane).await? => State::Waiting,
+            (None, None) if self.waits_in(id, lane).await? => State::Waiting,
             (None, None) => State::Ready,
         };
         let worker = holder.and_then(|token| token.split_once('/').map(|(worker, _)| worker.to_owned()));
@@ -123,11 +124,18 @@ impl Inspector {
     }
 
     /// Whether the job at this place of a lane still waits for its turn.
-    async fn waits_in(&self, lane: Option<(&str, &str)>) -> Result<bool, QueueError> {
+    async fn waits_in(&self, id: &JobId, lane: Option<(&str, &str)>) -> Result<bool, QueueError> {
         let Some((lane, place)) = lane else { return Ok(false) };
-        let mut command = redis::cmd("ZLEXCOUNT");
-        command.arg(&self.0.keys.lanes).arg(format!("[{lane} {place} ")).arg(format!("({lane} {place}!"));
-        Ok(count(&self.0.link.call("find", &command).await?) > 0)
+        let k = &self.0.keys;
+        let mut pipe = redis::pipe();
+        pipe.cmd("HGET").arg(&k.lanes).arg(format!("{lane} {place}"));
+        for band in Priority::ALL {
+            let member = format!("{lane} {:016} {} {id}", place.parse::<u64>().unwrap_or(0), band.digit());
+            pipe.cmd("ZSCORE").arg(&k.returning).arg(member);
+        }
+        let found = self.0.link.calls("find", &pipe).await?;
+        let stands = text(&found[0]).is_some_and(|value| standing(&value) == Some(id.as_str()));
+        Ok(stands || found[1..].iter().any(|score| *score != Value::Nil))
     }
 
     /// The first jobs in a state, in the order in which they will be taken.
@@ -155,7 +163,9 @@ impl Inspector {
                 pipe.cmd("HRANDFIELD").arg(&k.held).arg(limit);
             }
             State::Waiting => {
-                pipe.cmd("ZRANGE").arg(&k.lanes).arg(0).arg(last);
+                // Over all lanes there is no order; first come those who are back.
+                pipe.cmd("ZRANGE").arg(&k.returning).arg(0).arg(last);
+                pipe.cmd("HRANDFIELD").arg(&k.lanes).arg(limit).arg("WITHVALUES");
             }
             State::Suspect => {
                 pipe.cmd("LRANGE").arg(&k.alone).arg(0).arg(last).cmd("LRANGE").arg(&k.apart).arg(0).arg(last);
@@ -168,10 +178,14 @@ impl Inspector {
             let id = |member: String| match state {
                 // A mark stands before the id.
                 State::Scheduled => member.get(1..).map(str::to_owned),
-                State::Waiting => member.rsplit(' ').next().map(str::to_owned),
+                State::Waiting if band == 0 => member.rsplit(' ').next().map(str::to_owned),
+                State::Waiting => standing(&member).map(str::to_owned),
                 _ => Some(member),
             };
-            ids.extend(parts.iter().filter_map(text).filter_map(id).map(|id| (band, id)));
+            // Of fields with their values, every second is a value.
+            let skip = usize::from(state == State::Waiting && band == 1);
+            let members = parts.iter().skip(skip).step_by(1 + skip).filter_map(text);
+            ids.extend(members.filter_map(id).map(|id| (band, id)));
         }
         if state == State::Ready {
             ids = without_ghosts(ids);
@@ -208,7 +222,7 @@ fn has_bonds(stored: &str) -> bool {
 }
 
 /// The lane of a stored job, and its place in it.
-fn lane_of(stored: &str) -> Option<(&str, &str)> {
+pub(crate) fn lane_of(stored: &str) -> Option<(&str, &str)> {
     let bonds = has_bonds(stored).then(|| stored.get(15..)?.lines().next()).flatten()?;
     let word = |letter: char| bonds.split(' ').find_map(|word| word.strip_prefix(letter));
     Some((word('L')?, word('S')?))

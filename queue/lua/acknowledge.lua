@@ -52,14 +52,25 @@ for i = 1, #replies do
   redis.call('RPUSH', replies[i][1], replies[i][2])
   redis.call('PEXPIRE', replies[i][1], ARGV[3])
 end
-local woken = false
-for i = 1, #tied do
-  local id, outcome, bonds = tied[i][1], string.match(tied[i][2], '^.(%a+)( .*)$')
-  woken = let_go(id, bonds) or woken
-  local batch = bond(bonds, 'B')
-  if batch then woken = count_out(batch, outcome, 7 * 86400000) or woken end
+if #tied > 0 then
+  local lanes_here, keys_here, woken = {}, {}, false
+  for i = 1, #tied do
+    local outcome, words = string.match(tied[i][2], '^.(%a+) (.*)$')
+    local bonds = by_letter(words)
+    tied[i][2], tied[i][3] = outcome, bonds
+    if bonds.L then lanes_here[#lanes_here + 1] = bonds end
+    if bonds.U then keys_here[#keys_here + 1] = string.sub(bonds.U, 2) end
+  end
+  foresee(lanes_here)
+  know_keys(keys_here)
+  for i = 1, #tied do
+    local id, outcome, bonds = tied[i][1], tied[i][2], tied[i][3]
+    woken = let_go(id, bonds) or woken
+    if bonds.B then woken = count_out(bonds.B, outcome, 7 * 86400000) or woken end
+  end
+  settle_all()
+  if woken then nudge() end
 end
-if woken then nudge() end
 if #gone > 0 then redis.call('HINCRBY', counters, 'left', #gone) end
 if #lost > 0 then redis.call('HINCRBY', counters, 'lost', #lost) end
 return lost

@@ -13,5 +13,7 @@ redis.call('HSETNX', batches, id .. ' opened', now)
 if ARGV[4] ~= '' then redis.call('HSETNX', batches, id .. ' then', ARGV[4]) end
 if ARGV[3] == '' then return 'open' end
 redis.call('HSET', batches, id .. ' size', ARGV[3])
-if end_batch(id, tonumber(ARGV[5])) then nudge() end
+local follows = end_batch(id, tonumber(ARGV[5]))
+settle_all()
+if follows then nudge() end
 return redis.call('HEXISTS', batches, id .. ' opened') == 1 and 'sealed' or 'over'

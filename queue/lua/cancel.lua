@@ -22,5 +22,6 @@ for i = 3, #ARGV do
   end
   answers[i - 2] = answer
 end
+settle_keys()
 if woken then nudge() end
 return answers

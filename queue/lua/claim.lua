@@ -36,26 +36,22 @@ local function take(key, band)
 end
 
 -- What is due goes by its mark: to its band, to the other suspects, or to wait for its turn in a lane that passed it.
-local BANDS = { a = '0', b = '1', c = '2' }
 local function promote()
   local members = redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', 0, 500)
   if #members == 0 then return end
   redis.call('ZREM', due, unpack(members))
-  local bands = { ['0'] = {}, ['1'] = {}, ['2'] = {}, g = {}, h = {} }
   for i = 1, #members do
     local mark, id = string.sub(members[i], 1, 1), string.sub(members[i], 2)
-    local list = bands[mark]
+    local list = out[mark]
     if list then
       list[#list + 1] = id
     else
       local stored = redis.call('HGET', jobs, id)
       local bonds = stored and bonds_of(stored)
-      if bonds then enter_lane(bond(bonds, 'L'), bonds, id, BANDS[mark], 0) end
+      if bonds and bonds.L then come_back(bonds, id, BAND[mark]) end
     end
   end
-  for band, list in pairs(bands) do
-    if #list > 0 then redis.call('RPUSH', READY[band], unpack(list)) end
-  end
+  settle()
 end
 
 if ARGV[8] == 'apart' or ARGV[8] == 'alone' then
@@ -93,10 +89,11 @@ redis.call('ZADD', leases, now + tonumber(ARGV[3]), ARGV[2])
 -- What was unique while it was queued is so no longer.
 if redis.call('EXISTS', uniques) == 1 then
   for i = 1, #ids do
-    local bonds = bonds_of(found[i])
-    local unique = bonds and bond(bonds, 'U')
-    if unique and string.sub(unique, 1, 1) == 'q' then disown(unique, ids[i]) end
+    -- Looked for before anything is taken apart: most jobs have no such key.
+    local bonds = string.find(found[i], 'Uq', 16, true) and bonds_of(found[i])
+    if bonds and bonds.U and string.sub(bonds.U, 1, 1) == 'q' then disown(bonds.U, ids[i]) end
   end
+  settle_keys()
 end
 -- Most queues have never seen a retry or a verdict; then two EXISTS are all that they cost.
 local past = redis.call('EXISTS', tries) == 1 and redis.call('HMGET', tries, unpack(ids)) or {}

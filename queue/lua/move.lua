@@ -17,9 +17,14 @@ if place == 'suspect' then
   redis.call('LPUSH', from, id)
   return 'suspect'
 elseif place == 'waiting' then
-  local member = to == 'now' and from or in_lane(bond(bonds, 'L'), bonds, to, string.format('%.0f', at), id)
-  redis.call('ZADD', lanes, 0, member)
-  return to == 'now' and 'waiting' or 'moved'
+  if to == 'now' then to = band end
+  if from then
+    stand(bonds, id, to, at)
+  else
+    redis.call('ZADD', returning, 0, in_front(bonds, to, id))
+  end
+  settle()
+  return ARGV[3] == 'now' and 'waiting' or 'moved'
 elseif to ~= 'now' then
   if place == 'ready' and to == band then
     is_ghost(band, id) -- it stays where it is, so it is none
@@ -27,7 +32,7 @@ elseif to ~= 'now' then
     redis.call('RPUSH', READY[to], id)
   else
     local mark = (from == 'g' or from == 'h') and from or from == band and to or PASSING[to]
-    redis.call('ZADD', due, string.format('%.0f', at), mark .. id)
+    redis.call('ZADD', due, written(at), mark .. id)
   end
 else
   -- A time that its last run promised holds no more.
@@ -38,7 +43,8 @@ else
     for _ = 1, redis.call('LREM', READY[band], 0, id) do is_ghost(band, id) end
   end
   if from == PASSING[band] then
-    enter_lane(bond(bonds, 'L'), bonds, id, band, 0)
+    come_back(bonds, id, band)
+    settle()
   else
     redis.call('LPUSH', READY[from or band], id)
   end

@@ -3,7 +3,7 @@
 -- PARTS clock stored nudge lanes
 -- ARGV[1] now, ms, or "" for TIME    ARGV[2] how many claims end with this; then their tokens
 -- then quintuples: id, token, mark, when (ms, or 0 for at once), tries to remember. The mark: the digit of its band, and
--- for one that lets others of its lane pass a space and its lane; or `g` or `h` for a suspect that is not cleared.
+-- for one that lets others of its lane pass a space and its bonds; or `g` or `h` for a suspect that is not cleared.
 -- Returns the positions of the items that were no longer held. Cost: O(items log due).
 -- Redis lets a script go on over its memory limit once it wrote something that needs none: parking must work then.
 redis.call('HDEL', claims, '')
@@ -12,10 +12,10 @@ local ids = {}
 for i = first, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
 local holders = redis.call('HMGET', held, unpack(ids))
 local condemned = redis.call('EXISTS', verdicts) == 1 and redis.call('HMGET', verdicts, unpack(ids)) or {}
-local freed, lost, later, heads_of, remembered, passed = {}, {}, {}, {}, {}, {}
+local freed, lost, heads_of, remembered, passed = {}, {}, {}, {}, {}
 for i = #ids, 1, -1 do -- backwards, so that what is pushed to a head keeps its order
   local at = first + 5 * (i - 1)
-  local mark, lane = string.sub(ARGV[at + 2], 1, 1), string.sub(ARGV[at + 2], 3)
+  local mark, words = string.sub(ARGV[at + 2], 1, 1), string.sub(ARGV[at + 2], 3)
   if holders[i] ~= ARGV[at + 1] then
     lost[#lost + 1] = i
   else
@@ -28,17 +28,17 @@ for i = #ids, 1, -1 do -- backwards, so that what is pushed to a head keeps its 
       heads_of[#heads_of + 1] = { READY[mark], ids[i] }
     else
       later[#later + 1] = ARGV[at + 3]
-      later[#later + 1] = (lane == '' and mark or PASSING[mark]) .. ids[i]
-      if lane ~= '' then passed[#passed + 1] = { lane, ids[i] } end
+      later[#later + 1] = (words == '' and mark or PASSING[mark]) .. ids[i]
+      if words ~= '' then passed[#passed + 1] = { by_letter(words), ids[i] } end
     end
   end
 end
 if #freed > 0 then
   redis.call('HDEL', held, unpack(freed))
   redis.call('HSET', tries, unpack(remembered))
-  if #later > 0 then redis.call('ZADD', due, unpack(later)) end
   for i = 1, #heads_of do redis.call('LPUSH', heads_of[i][1], heads_of[i][2]) end
   for i = 1, #passed do leave_lane(passed[i][1], passed[i][2]) end
+  settle()
   nudge()
   redis.call('HINCRBY', counters, 'parked', #freed)
 end

@@ -21,8 +21,16 @@ if #found < most then
   for _, member in ipairs(redis.call('ZRANGE', due, 0, most - #found - 1)) do found[#found + 1] = { string.sub(member, 2) } end
 end
 if #found < most then
-  for _, member in ipairs(redis.call('ZRANGE', lanes, 0, most - #found - 1)) do
+  for _, member in ipairs(redis.call('ZRANGE', returning, 0, most - #found - 1)) do
     found[#found + 1] = { string.match(member, '(%S+)$') }
+  end
+end
+if #found < most then
+  -- The scan may answer with more than it was asked for.
+  local some = redis.call('HRANDFIELD', lanes, most - #found, 'WITHVALUES')
+  for i = 1, #some, 2 do
+    places[some[i]] = some[i + 1]
+    found[#found + 1] = { (at_place(some[i])) }
   end
 end
 local gone = 0
@@ -34,6 +42,7 @@ for i = 1, #found do
     redis.call('RPUSH', departing, id)
     local bonds = bonds_of(stored)
     if bonds then let_go(id, bonds) end
+    settle()
     gone = gone + 1
   elseif stored then
     -- One of a lane may have set out since, when the one before it was taken.
@@ -41,5 +50,7 @@ for i = 1, #found do
     if where ~= 'running' and where ~= 'departing' then gone = gone + 1 end
   end
 end
+settle()
+settle_keys()
 if gone > 0 then nudge() end
 return gone

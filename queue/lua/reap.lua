@@ -30,6 +30,7 @@ for _, key in ipairs(redis.call('ZRANGEBYSCORE', lapsing, '-inf', now, 'LIMIT', 
   -- Also if somebody else has it by now, who needs no time: left here, it would be in the way of the next ones.
   redis.call('ZREM', lapsing, key)
 end
+settle_keys()
 local woken, expired = false, 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 0, ARGV[5])) do
   expired = expired + 1
@@ -41,6 +42,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 
     woken = true
   end
 end
+settle_keys()
 
 local back, condemned = 0, 0
 local function take_back(id, token)

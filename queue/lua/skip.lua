@@ -5,7 +5,7 @@
 -- Returns {what was done, the id of the head}: `skipped`, or why not: `running`, `ready` (it is about to run), or
 -- `empty` (no such lane). Cost: O(log waiting).
 local lane = ARGV[2]
-local id = redis.call('HGET', heads, lane)
+local id = turn(lane)
 if not id then return { 'empty', '' } end
 local stored = redis.call('HGET', jobs, id)
 if stored then
@@ -22,5 +22,7 @@ if stored then
   end
   if not found then return { 'ready', id } end
 end
-if leave_lane(lane, id) then nudge() end
+local handed_on = leave_lane(stored and bonds_of(stored) or { L = lane, S = '0' }, id)
+settle()
+if handed_on then nudge() end
 return { 'skipped', id }

@@ -8,6 +8,7 @@ use super::{
     world::{Check, LEASE, LIMIT, MEMORY, OUTCOMES, World, ensure, shown},
 };
 use crate::{
+    bonds::Words,
     clock::Millis,
     isolation::Isolation,
     names::JobId,
@@ -127,6 +128,25 @@ impl World {
         Ok(())
     }
 
+    async fn stored(&self, ids: &[JobId]) -> Vec<String> {
+        let mut stored = Vec::new();
+        for id in ids {
+            let look = redis::cmd("HGET").arg(&self.scripts.keys.jobs).arg(id.as_str()).clone();
+            let found = self.scripts.link.call("look", &look).await;
+            stored.push(found.ok().as_ref().and_then(text).unwrap_or_default());
+        }
+        stored
+    }
+
+    /// The bonds of jobs as they stand in Redis.
+    async fn words_of(&self, ids: &[JobId]) -> Vec<String> {
+        let words = |stored: &String| match stored.as_bytes().get(14) {
+            Some(b'#' | b'=') => stored[15..].lines().next().unwrap_or_default().to_owned(),
+            _ => String::new(),
+        };
+        self.stored(ids).await.iter().map(words).collect()
+    }
+
     pub(super) async fn leave(
         &self,
         token: &str,
@@ -135,20 +155,14 @@ impl World {
         ends: bool,
     ) -> Result<Vec<usize>, String> {
         let known: Vec<JobId> = ids.iter().filter_map(|id| JobId::parse(id).ok()).collect();
-        let mut stored = Vec::new();
-        for id in &known {
-            let look = redis::cmd("HGET").arg(&self.scripts.keys.jobs).arg(id.as_str()).clone();
-            let found = self.scripts.link.call("look", &look).await;
-            stored.push(found.ok().as_ref().and_then(text).unwrap_or_default());
-        }
+        let (stored, words) = (self.stored(&known).await, self.words_of(&known).await);
         let items: Vec<_> = known
             .iter()
-            .zip(&stored)
-            .map(|(id, stored)| {
+            .zip(stored.iter().zip(&words))
+            .map(|(id, (stored, words))| {
                 let kind = stored.as_bytes().get(14).copied().unwrap_or(b'-');
-                let bonds = matches!(kind, b'#' | b'=').then(|| stored[15..].lines().next().unwrap_or_default());
-                let given = matches!(kind, b'#' | b'+');
-                Leaving { id, token, given, tied: bonds.map(|bonds| (bonds, outcome)), reply: None }
+                let tied = matches!(kind, b'#' | b'=').then(|| (Words(words).for_leaving(), outcome));
+                Leaving { id, token, given: matches!(kind, b'#' | b'+'), tied, reply: None }
             })
             .collect();
         let ended: Vec<&str> = if ends { vec![token] } else { vec![] };
@@ -170,13 +184,14 @@ impl World {
         let kind = dice.roll(3);
         let at = (kind < 2).then(|| Millis(self.model.now + [10, 700, 3000][dice.roll(3)]));
         let known: Vec<JobId> = ids.iter().filter_map(|id| JobId::parse(id).ok()).collect();
+        let bonds = self.words_of(&known).await;
         let mut items = Vec::new();
-        for id in &known {
+        for (at_id, id) in known.iter().enumerate() {
             let Some(job) = self.model.alive.get(id.as_str()) else { continue };
             let tries =
                 format!("{} {} {}", job.runs + u32::from(kind == 0), job.attempts + u32::from(kind == 0), job.crashes);
             let passed_by =
-                job.bonds.lane.as_ref().filter(|lane| lane.passes && at.is_some()).map(|lane| lane.name.as_str());
+                job.bonds.lane.as_ref().filter(|lane| lane.passes && at.is_some()).map(|_| bonds[at_id].as_str());
             let suspect = if kind == 0 { Isolation::None } else { isolation };
             let band = self.band(id).await;
             items.push(Parking { id, token: &token, band, suspect, passed_by, at, tries });

@@ -20,10 +20,12 @@ const DRAIN_ROUNDS: usize = 300;
 
 impl World {
     pub(super) async fn dump(&self) -> Result<Dump, String> {
-        const HASHES: [&str; 10] =
-            ["jobs", "held", "claims", "tries", "verdicts", "heads", "uniques", "batches", "ghosts", "outbound"];
+        const HASHES: [&str; 13] = [
+            "jobs", "held", "claims", "tries", "verdicts", "turns", "ends", "fronts", "lanes", "uniques", "batches",
+            "ghosts", "outbound",
+        ];
         const LISTS: [&str; 7] = ["ready:high", "ready:normal", "ready:low", "apart", "alone", "departing", "inbox"];
-        const SETS: [&str; 6] = ["due", "lanes", "leases", "lapsing", "expiring", "recent"];
+        const SETS: [&str; 6] = ["due", "returning", "leases", "lapsing", "expiring", "recent"];
         let (keys, mut pipe) = (&self.scripts.keys, redis::pipe());
         for name in HASHES {
             pipe.cmd("HGETALL").arg(keys.named(name));
@@ -93,7 +95,7 @@ impl World {
             }
         }
         for (lane, ids) in &lanes {
-            let head = dump.hashes["heads"].get(*lane);
+            let head = dump.hashes["turns"].get(*lane);
             let turn: Vec<_> = ids
                 .iter()
                 .filter(|id| {
@@ -110,11 +112,16 @@ impl World {
                 ensure(head == Some(**turn), || format!("the head of {lane} is {head:?}, not {turn}"))?;
             }
         }
-        for (lane, head) in &dump.hashes["heads"] {
+        let (with_turn, with_end): (Vec<_>, Vec<_>) =
+            (dump.hashes["turns"].keys().collect(), dump.hashes["ends"].keys().collect());
+        ensure(with_turn == with_end, || format!("lanes with a turn {with_turn:?}, but with an end {with_end:?}"))?;
+        let stray = dump.hashes["fronts"].keys().find(|lane| !dump.hashes["turns"].contains_key(*lane));
+        ensure(stray.is_none(), || format!("{stray:?} has a front and no turn"))?;
+        for (lane, head) in &dump.hashes["turns"] {
             let is_there = lanes.get(lane.as_str()).is_some_and(|ids| ids.contains(&head));
             ensure(is_there, || format!("lane {lane} has the head {head}, which is not in it"))?;
         }
-        let members: usize = dump.sets["lanes"].len();
+        let members: usize = dump.hashes["lanes"].len() + dump.sets["returning"].len();
         let expected = self.model.alive.keys().filter(|id| dump.places_of(id) == ["lanes"]).count();
         ensure(members == expected, || format!("{members} stand in lanes, not {expected}"))
     }
@@ -198,10 +205,10 @@ impl World {
                 format!("{name} is not empty: {:?}, ghosts {:?}", dump.lists[name], dump.hashes["ghosts"])
             })?;
         }
-        for name in ["held", "claims", "tries", "verdicts", "heads", "ghosts", "jobs"] {
+        for name in ["held", "claims", "tries", "verdicts", "turns", "ends", "fronts", "lanes", "ghosts", "jobs"] {
             ensure(dump.hashes[name].is_empty(), || format!("{name} is not empty: {:?}", dump.hashes[name]))?;
         }
-        for name in ["due", "lanes", "leases", "expiring"] {
+        for name in ["due", "returning", "leases", "expiring"] {
             ensure(dump.sets[name].is_empty(), || format!("{name} is not empty: {:?}", dump.sets[name]))?;
         }
         Ok(())
@@ -239,8 +246,12 @@ impl Dump {
         for mark in ["a", "b", "c"] {
             places.extend(self.sets["due"].contains_key(&format!("{mark}{id}")).then_some("passing"));
         }
-        let members = self.sets["lanes"].keys().filter(|member| member.rsplit(' ').next() == Some(id)).count();
-        places.extend(std::iter::repeat_n("lanes", members));
+        let standing = self.hashes["lanes"].values().filter(|value| match value.split_once(' ') {
+            Some((_, delayed)) => delayed == id,
+            None => value.get(1..) == Some(id),
+        });
+        let back = self.sets["returning"].keys().filter(|member| member.rsplit(' ').next() == Some(id));
+        places.extend(std::iter::repeat_n("lanes", standing.count() + back.count()));
         places.extend(self.hashes["held"].contains_key(id).then_some("held"));
         places
     }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use redis::Value;
-
 use super::{Dice, Step, model::Model, server::Server};
 use crate::{
     admitter::{Admitter, Round},
@@ -14,7 +12,7 @@ use crate::{
     names::{BatchId, JobId, LaneName, QueueName, UniqueKey},
     outcome::RunOutcome,
     scripts::{
-        Scripts,
+        Scripts, text,
         waiting::{Objection, Putting},
     },
     state::Priority,
@@ -129,13 +127,23 @@ impl World {
         if dice.one_in(3) { self.model.now + [50, 1500, 4000][dice.roll(3)] } else { 0 }
     }
 
+    /// As the scripts count it: places that were given up in between included.
     pub(super) async fn lane_depth(&self, lane: &LaneName) -> Result<u64, String> {
-        let mut command = redis::cmd("ZLEXCOUNT");
-        command.arg(&self.scripts.keys.lanes).arg(format!("[{lane} ")).arg(format!("({lane}!"));
-        match self.scripts.link.call("count", &command).await {
-            Ok(Value::Int(count)) => Ok(count.unsigned_abs()),
-            other => Err(format!("{other:?}")),
-        }
+        let (keys, link) = (&self.scripts.keys, &self.scripts.link);
+        let ask = async |key: &str, field: &str| {
+            let found = link.call("look", redis::cmd("HGET").arg(key).arg(field)).await;
+            found.map(|value| text(&value)).map_err(|fault| shown(&fault))
+        };
+        let Some(last) = ask(&keys.ends, lane.as_str()).await? else { return Ok(0) };
+        let head = ask(&keys.turns, lane.as_str()).await?.unwrap_or_default();
+        let front = match ask(&keys.fronts, lane.as_str()).await? {
+            Some(front) => Some(front),
+            None => ask(&keys.jobs, &head).await?.and_then(|stored| {
+                stored.get(15..)?.lines().next()?.split(' ').find_map(|word| word.strip_prefix('S')).map(str::to_owned)
+            }),
+        };
+        let number = |text: &str| text.parse::<u64>().unwrap_or(0);
+        Ok(number(&last).saturating_sub(number(&front.unwrap_or_default())))
     }
 
     /// Compare what was said to one job with what the model says, and let it in there too.

@@ -1,6 +1,6 @@
 //! The calls of those who work: from the inbox to the claim, and from the claim to the end.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use redis::Value;
 
@@ -61,13 +61,13 @@ pub(crate) struct ClaimTerms {
 }
 
 /// One job that leaves for good.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Leaving<'a> {
     pub id: &'a JobId,
     pub token: &'a str,
     pub given: bool,
-    /// Its bonds, and how it has ended.
-    pub tied: Option<(&'a str, RunOutcome)>,
+    /// Its bonds as far as they matter now, and how it has ended.
+    pub tied: Option<(Cow<'a, str>, RunOutcome)>,
     pub reply: Option<&'a str>,
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Parking<'a> {
     pub band: Priority,
     /// A suspect that is not cleared stays one.
     pub suspect: Isolation,
-    /// The lane that goes on while this one waits.
+    /// Its bonds, if its lane goes on while it waits.
     pub passed_by: Option<&'a str>,
     pub at: Option<Millis>,
     pub tries: String,
@@ -184,7 +184,7 @@ impl Scripts {
         command.arg(self.clock.argument()).arg(millis(memory)).arg(millis(reply_memory)).arg(ended.len()).arg(ended);
         for item in items {
             command.arg(item.id.as_str()).arg(item.token);
-            match item.tied {
+            match &item.tied {
                 None => command.arg(if item.given { "+" } else { "-" }),
                 Some((bonds, outcome)) => {
                     command.arg(format!("{}{outcome} {bonds}", if item.given { '#' } else { '=' }))
@@ -202,7 +202,7 @@ impl Scripts {
         for item in items {
             let mark = match (item.suspect, item.passed_by) {
                 (Isolation::None, None) => item.band.digit().to_string(),
-                (Isolation::None, Some(lane)) => format!("{} {lane}", item.band.digit()),
+                (Isolation::None, Some(bonds)) => format!("{} {bonds}", item.band.digit()),
                 (suspect, _) => suspect.mark().to_owned(),
             };
             command.arg(item.id.as_str()).arg(item.token).arg(mark);

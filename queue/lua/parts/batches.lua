@@ -22,7 +22,8 @@ local function end_batch(batch, memory_ms)
   local id, band, bonds, text = string.match(values[2], '^(%S+) (%d)([^\n]*)\n(.*)$')
   -- Sent by somebody else under the same id: that is the one job there may be.
   if redis.call('HEXISTS', jobs, id) == 1 then return false end
-  place('+', id, band, 0, bonds .. ' C' .. batch .. ':' .. counts, text)
+  local words = (bonds == '' and '' or string.sub(bonds, 2) .. ' ') .. 'C' .. batch .. ':' .. counts
+  place('+', id, band, 0, words, by_letter(words), text)
   redis.call('HINCRBY', counters, 'enqueued', 1)
   return true
 end

@@ -1,20 +1,21 @@
 -- Taking a job out of where it waits. It is not searched for in the long lists of ready ids: a ghost is left there,
 -- `BAND ID` in `ghosts` with their number, which the next claim passes over; a band's digit alone counts its ghosts.
 -- KEYS held verdicts departing expiring ghosts
-
--- Where it was, when it was due, and what it takes to put it back: `waiting` in its lane (its member), `scheduled` (its
+-- Where it was, when it was due, and what it takes to put it back: `waiting` in its lane (its place), `scheduled` (its
 -- mark), `suspect` (its list) or `ready`. What is `running` or `departing` is left where it is.
+-- What other jobs of the same script wait to be written must be settled before.
 local function take_out(id, stored)
   if redis.call('HEXISTS', held, id) == 1 then return 'running', 0 end
   if redis.call('HEXISTS', verdicts, id) == 1 then return 'departing', 0 end
   local band, bonds = band_of(stored), bonds_of(stored)
-  local lane = bonds and bond(bonds, 'L')
-  if lane then
-    -- Its time has passed already if it let others pass meanwhile.
-    for _, run_at in ipairs({ bond(bonds, 'A') or '0', '0' }) do
-      local member = in_lane(lane, bonds, band, run_at, id)
-      if redis.call('ZREM', lanes, member) == 1 then return 'waiting', tonumber(run_at), member end
+  if bonds and bonds.L then
+    local place = bonds.L .. ' ' .. bonds.S
+    local there, _, run_at = at_place(place)
+    if there == id then
+      leave_place(bonds.L, bonds.S)
+      return 'waiting', run_at, place
     end
+    if redis.call('ZREM', returning, in_front(bonds, band, id)) == 1 then return 'waiting', 0 end
   end
   for _, mark in ipairs({ band, PASSING[band], 'g', 'h' }) do
     local at = redis.call('ZSCORE', due, mark .. id)
@@ -34,10 +35,9 @@ end
 
 -- What ties a job to others ends: the lane goes on, the key is free.
 local function let_go(id, bonds)
-  local lane, unique = bond(bonds, 'L'), bond(bonds, 'U')
-  local handed_on = lane and leave_lane(lane, id)
-  if unique then disown(unique, id) end
-  if bond(bonds, 'E') then redis.call('ZREM', expiring, id) end
+  local handed_on = bonds.L and leave_lane(bonds, id)
+  if bonds.U then disown(bonds.U, id) end
+  if bonds.E then redis.call('ZREM', expiring, id) end
   return handed_on
 end
 
@@ -49,6 +49,8 @@ local function condemn(id, stored, verdict)
     redis.call('RPUSH', departing, id)
     local bonds = bonds_of(stored)
     if bonds then let_go(id, bonds) end
+    -- The next one may be taken out too.
+    settle()
   end
   return place, at
 end

@@ -4,6 +4,7 @@
 //! leaves everything as it was. Only whoever looked last may admit.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -12,14 +13,17 @@ use crate::{
     envelope::{Envelope, Limits},
     error::QueueError,
     keys,
-    link::Link,
     names::{JobId, QueueName},
     outcome::{RunOutcome, Verdict},
     scripts::{MAX_BYTES, Scripts, bytes, held::Admission},
+    shards,
 };
 
 /// How long one daemon may take between its look and its admission before another may try.
 const RIGHT: Duration = Duration::from_secs(2);
+
+/// Lines for other inboxes that are sent on in one go.
+const FORWARDED_AT_ONCE: usize = 200;
 
 /// What a round at the inbox brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +43,14 @@ pub(crate) struct Admitter {
     scripts: Scripts,
     limits: Limits,
     worker: String,
+    /// How many parts the queue has.
+    shards: u32,
     looks: AtomicU64,
 }
 
 impl Admitter {
-    pub(crate) fn new(scripts: Scripts, limits: Limits, worker: String) -> Self {
-        Self { scripts, limits, worker, looks: AtomicU64::new(0) }
+    pub(crate) fn new(scripts: Scripts, shards: u32, limits: Limits, worker: String) -> Self {
+        Self { scripts, limits, worker, shards, looks: AtomicU64::new(0) }
     }
 
     /// Admit the oldest lines.
@@ -66,59 +72,89 @@ impl Admitter {
     }
 
     fn judge(&self, line: Vec<u8>) -> Admission {
-        match Envelope::judge(&line, self.limits) {
-            Ok(judged) if judged.queue.as_ref().is_some_and(|queue| *queue != self.scripts.queue) => {
-                Admission::Elsewhere { id: judged.id.unwrap_or_else(JobId::generate), line }
-            }
-            Ok(judged) => Admission::Job {
-                bonds: judged.bonds().words(),
-                given: judged.id.is_some(),
-                id: judged.id.unwrap_or_else(JobId::generate),
-                band: judged.priority,
-                run_at: judged.run_at,
-                line,
-            },
-            Err(refusal) => {
-                let reason = format!("malformed: {refusal}");
-                Admission::Malformed {
-                    id: JobId::generate(),
-                    verdict: Verdict { end: RunOutcome::Dead, reason }.line(),
-                    line: shortened(line, self.limits),
+        let refusal = match Envelope::judge(&line, self.limits) {
+            Err(refusal) => refusal,
+            Ok(judged) => {
+                let (bonds, given) = (judged.bonds(), judged.id.is_some());
+                let is_ours = judged.queue.as_ref().is_none_or(|queue| *queue == self.scripts.queue.base());
+                let part = shards::route(&bonds, judged.id.as_ref(), if is_ours { self.shards } else { 1 });
+                let (band, run_at, id) = (judged.priority, judged.run_at, judged.id.unwrap_or_else(JobId::generate));
+                match part {
+                    Ok(_) if !is_ours => return Admission::Elsewhere { id, line },
+                    Ok(Some(number)) if number != self.scripts.queue.number() => {
+                        return Admission::Elsewhere { id, line };
+                    }
+                    Ok(_) => return Admission::Job { id, given, band, run_at, bonds: bonds.words(), line },
+                    Err(refusal) => refusal,
                 }
             }
+        };
+        let reason = format!("malformed: {refusal}");
+        Admission::Malformed {
+            id: JobId::generate(),
+            verdict: Verdict { end: RunOutcome::Dead, reason }.line(),
+            line: shortened(line, self.limits),
         }
     }
 
-    /// Send on what came to the wrong inbox, all of it. Each line was made durable with its id first, so a forward that
+    /// Send on what came to the wrong inbox, all of it, in order. Each line was made durable with its id first, so a forward that
     /// is repeated after a crash meets its own id.
     pub(crate) async fn forward(&self) -> Result<(), QueueError> {
         loop {
             let outbound = &self.scripts.keys.outbound;
-            let some = redis::cmd("HRANDFIELD").arg(outbound).arg(100).arg("WITHVALUES").clone();
-            let redis::Value::Array(pairs) = self.scripts.link.call("forward", &some).await? else { return Ok(()) };
-            if pairs.is_empty() {
+            let some = redis::cmd("ZRANGE").arg(outbound).arg(0).arg(FORWARDED_AT_ONCE - 1).clone();
+            let redis::Value::Array(members) = self.scripts.link.call("forward", &some).await? else { return Ok(()) };
+            if members.is_empty() {
                 return Ok(());
             }
-            let mut parts = pairs.into_iter().filter_map(bytes);
-            while let (Some(id), Some(line)) = (parts.next(), parts.next()) {
-                self.send_on(&String::from_utf8_lossy(&id), line).await?;
+            let members: Vec<Vec<u8>> = members.into_iter().filter_map(bytes).collect();
+            let (mut by_part, mut counts): (BTreeMap<QueueName, Vec<Admission>>, _) = (BTreeMap::new(), HashMap::new());
+            for member in &members {
+                // An id has no space.
+                let at = member.iter().position(|byte| *byte == b' ').unwrap_or(member.len());
+                let (id, line) = (String::from_utf8_lossy(&member[..at]), member.get(at + 1..).unwrap_or_default());
+                if let Some((part, job)) = self.destination(&id, line.to_vec(), &mut counts).await? {
+                    by_part.entry(part).or_default().push(job);
+                }
             }
+            for (part, jobs) in by_part {
+                let there = Scripts::new(self.scripts.link.clone(), part, self.scripts.clock.clone());
+                there.admit(("", 0), self.limits, &jobs).await?;
+            }
+            self.scripts.link.call("forward", redis::cmd("ZREM").arg(outbound).arg(&members)).await?;
         }
     }
 
-    async fn send_on(&self, field: &str, envelope: Vec<u8>) -> Result<(), QueueError> {
-        let link: &Link = &self.scripts.link;
-        // It was judged when it was admitted; no limit that changed since may throw it away.
-        if let (Ok(id), Ok(judged)) = (JobId::parse(field), Envelope::judge(&envelope, Limits::NONE)) {
-            let (band, run_at, bonds) = (judged.priority, judged.run_at, judged.bonds().words());
-            let queue = judged.queue.unwrap_or_else(QueueName::default_queue);
-            let there = Scripts::new(link.clone(), queue.clone(), self.scripts.clock.clone());
+    /// Where a line goes, as a job of that part. It was judged when it was admitted; no limit that changed since may
+    /// throw it away.
+    async fn destination(
+        &self,
+        field: &str,
+        line: Vec<u8>,
+        counts: &mut HashMap<QueueName, u32>,
+    ) -> Result<Option<(QueueName, Admission)>, QueueError> {
+        let (Ok(id), Ok(judged)) = (JobId::parse(field), Envelope::judge(&line, Limits::NONE)) else { return Ok(None) };
+        let queue = judged.queue.clone().unwrap_or_else(|| self.scripts.queue.base());
+        let shards = if let Some(shards) = counts.get(&queue) {
+            *shards
+        } else {
             let announce = redis::cmd("SADD").arg(keys::QUEUES).arg(queue.as_str()).clone();
-            link.at(keys::QUEUES).call("announce", &announce).await?;
-            let job = Admission::Job { id, given: true, band, run_at, bonds, line: envelope };
-            there.admit(("", 0), self.limits, &[job]).await?;
-        }
-        link.call("forward", redis::cmd("HDEL").arg(&self.scripts.keys.outbound).arg(field)).await.map(drop)
+            self.scripts.link.at(keys::QUEUES).call("announce", &announce).await?;
+            let shards = shards::count(&self.scripts.link, &queue).await?;
+            counts.insert(queue.clone(), shards);
+            shards
+        };
+        let bonds = judged.bonds();
+        let number = match shards::route(&bonds, judged.id.as_ref(), shards) {
+            Ok(number) => number.unwrap_or(0),
+            Err(refusal) => {
+                let verdict = Verdict { end: RunOutcome::Dead, reason: format!("malformed: {refusal}") }.line();
+                return Ok(Some((queue, Admission::Malformed { id, verdict, line })));
+            }
+        };
+        let (band, run_at) = (judged.priority, judged.run_at);
+        let job = Admission::Job { id, given: true, band, run_at, bonds: bonds.words(), line };
+        Ok(Some((queue.shard(number), job)))
     }
 }
 

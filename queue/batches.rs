@@ -118,7 +118,7 @@ impl Batches {
             Ok(judged) => judged,
             Err(refusal) => return refuse(refusal.0),
         };
-        if judged.queue.as_ref().is_some_and(|queue| *queue != self.0.queue) {
+        if judged.queue.as_ref().is_some_and(|queue| *queue != self.0.queue.base()) {
             return refuse(format!("queue: it waits where its batch does, in {}; leave the queue out", self.0.queue));
         }
         for (field, is_there) in [

@@ -21,9 +21,17 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    pub(crate) fn extend(&self, jobs: impl IntoIterator<Item = Arc<Claimed>>) {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).extend(jobs);
+    /// Gives the jobs back if the buffer is closed.
+    #[must_use]
+    pub(crate) fn extend(&self, more: Vec<Arc<Claimed>>) -> Vec<Arc<Claimed>> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.closed.load(Ordering::Acquire) {
+            return more;
+        }
+        jobs.extend(more);
+        drop(jobs);
         self.waker.wake();
+        Vec::new()
     }
 
     /// The next job; nothing once the buffer is closed and empty.
@@ -38,8 +46,11 @@ impl Buffer {
 
     /// Hand out nothing more; whoever closes gets what was not handed out.
     pub(crate) fn close(&self) -> Vec<Arc<Claimed>> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock, so that nobody adds to what was closed.
         self.closed.store(true, Ordering::Release);
-        let left = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect();
+        let left = jobs.drain(..).collect();
+        drop(jobs);
         self.waker.wake();
         left
     }

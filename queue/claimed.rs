@@ -136,7 +136,7 @@ impl Claimed {
         flow.carry(item.stored.len());
         Self {
             id: JobId::known(&item.id),
-            queue: claim.queue.clone(),
+            queue: claim.queue.base(),
             band: header.as_ref().map_or(Priority::Normal, |header| header.band),
             given: header.as_ref().is_some_and(|header| header.given),
             enqueued_at: header.as_ref().map_or(now, |header| header.enqueued_at),

@@ -11,6 +11,7 @@ use std::{
 };
 
 use backon::BackoffBuilder;
+use tokio::sync::Mutex;
 use tracing::{debug, info, warn};
 
 use crate::{
@@ -54,6 +55,8 @@ pub(crate) struct Claimer {
     pub buffer: Arc<Buffer>,
     pub screen: Arc<dyn Screen>,
     pub acknowledger: Acknowledger,
+    /// Held during a round of whoever runs jobs alone: the parts of a queue must not each find nothing running.
+    pub alone: Arc<Mutex<()>>,
     pub stopping: Stopping,
 }
 
@@ -75,8 +78,11 @@ impl Claimer {
         let mut progress = Progress { look: true, ..Progress::default() };
         let mut patience = outage_waits();
         while !self.stopping.has_reached(Phase::Drain) {
+            let lock = Arc::clone(&self.alone);
+            let alone = if self.terms.isolation == Isolation::Alone { Some(lock.lock().await) } else { None };
             let want = self.want();
             if want == 0 {
+                drop(alone);
                 self.until_room().await;
                 continue;
             }
@@ -86,11 +92,15 @@ impl Claimer {
                     patience = outage_waits();
                 }
                 Ok(Some(next_due)) => {
+                    // Another part of the queue may have what fits into this room.
+                    self.flow.room.notify_one();
+                    drop(alone);
                     self.back_again(&mut progress);
                     patience = outage_waits();
                     progress.look = self.idle(&mut wake, next_due).await;
                 }
                 Err(error) => {
+                    drop(alone);
                     self.away(&mut progress, &error);
                     wake.forget();
                     let pause = patience.next().unwrap_or(LOOK_ANYWAY);
@@ -218,17 +228,24 @@ impl Claimer {
         claim.holds(&jobs);
         self.leases.add(&claim);
         let (old, fresh): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.may_have_a_past());
-        self.buffer.extend(fresh);
+        self.buffer(fresh);
         if !old.is_empty() {
             let mut stopping = self.stopping.clone();
             tokio::select! {
-                () = self.screen.screen(&old) => self.buffer.extend(old),
+                () = self.screen.screen(&old) => self.buffer(old),
                 () = stopping.reached(Phase::Drain) => {
                     for job in old {
                         Settlement::hand_back(job).send();
                     }
                 }
             }
+        }
+    }
+
+    /// On their way to a slot; or back, if another part of the queue has closed the buffer.
+    fn buffer(&self, jobs: Vec<Arc<Claimed>>) {
+        for job in self.buffer.extend(jobs) {
+            Settlement::hand_back(job).send();
         }
     }
 

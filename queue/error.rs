@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::names::JobId;
+use crate::names::{JobId, QueueName};
 
 /// Every message names the thing and the place; the remedy stands with it where there is one.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,11 @@ pub enum QueueError {
          use the same database, or another Redis"
     )]
     OtherStore { server: String, found: String, ours: String },
+    #[error(
+        "queue {queue} has {there} shards in Redis and is configured with {wanted}, which can be changed only while it is \
+         empty; set `shards = {there}`, let it drain, then change it"
+    )]
+    Shards { queue: QueueName, there: u32, wanted: u32 },
     #[error("job {id} has an envelope that cannot be read back: {reason}")]
     Envelope { id: JobId, reason: String },
 }
@@ -106,6 +111,7 @@ impl QueueError {
             | Self::TooOld { .. }
             | Self::Evicting { .. }
             | Self::OtherStore { .. }
+            | Self::Shards { .. }
             | Self::Envelope { .. } => false,
         }
     }

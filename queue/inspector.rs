@@ -68,7 +68,7 @@ fn stamp(stored: &str) -> Option<i64> {
     stored.get(..13)?.parse().ok()
 }
 
-/// The queues that ever had a daemon or a producer of ours.
+/// The queues that ever had a daemon or a producer of ours, part by part.
 ///
 /// # Errors
 /// When Redis does not answer.
@@ -79,6 +79,18 @@ pub async fn queues(link: &Link) -> Result<Vec<QueueName>, QueueError> {
         return Ok(Vec::new());
     };
     let mut names: Vec<_> = names.iter().filter_map(text).filter_map(|name| QueueName::parse(&name).ok()).collect();
+    names.sort();
+    let Value::Array(counts) =
+        link.at(keys::SHARDS).call("list queues", redis::cmd("HGETALL").arg(keys::SHARDS)).await?
+    else {
+        return Ok(names);
+    };
+    let counts: Vec<_> = counts.iter().filter_map(text).collect();
+    for pair in counts.chunks(2) {
+        let [name, count] = pair else { continue };
+        let Ok(queue) = QueueName::parse(name) else { continue };
+        names.extend((1..count.parse().unwrap_or(1)).map(|number| queue.shard(number)));
+    }
     names.sort();
     Ok(names)
 }

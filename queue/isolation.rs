@@ -45,3 +45,33 @@ pub struct Suspects {
     pub apart: u64,
     pub alone: u64,
 }
+
+/// The suspects of all parts of a queue, for whoever starts processes for them.
+#[cfg(feature = "worker")]
+#[derive(Debug)]
+pub(crate) struct SuspectWatch {
+    parts: std::sync::Mutex<Vec<Suspects>>,
+    all: tokio::sync::watch::Sender<Suspects>,
+}
+
+#[cfg(feature = "worker")]
+impl SuspectWatch {
+    pub(crate) fn over(parts: u32) -> (std::sync::Arc<Self>, tokio::sync::watch::Receiver<Suspects>) {
+        let (all, watch) = tokio::sync::watch::channel(Suspects::default());
+        let parts = std::sync::Mutex::new(vec![Suspects::default(); parts as usize]);
+        (std::sync::Arc::new(Self { parts, all }), watch)
+    }
+
+    /// So many wait in this part.
+    pub(crate) fn know(&self, part: u32, suspects: Suspects) {
+        let mut parts = self.parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = parts.get_mut(part as usize) {
+            *known = suspects;
+        }
+        let sum = parts.iter().fold(Suspects::default(), |sum, part| Suspects {
+            apart: sum.apart + part.apart,
+            alone: sum.alone + part.alone,
+        });
+        self.all.send_if_modified(|known| std::mem::replace(known, sum) != sum);
+    }
+}

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     envelope::{Envelope, Limits},
     error::{QueueError, chain},
     flow::{Flow, Stage},
-    isolation::{Isolation, Suspects},
+    isolation::{Isolation, SuspectWatch},
     leases::Leases,
     limiter::Limiter,
     outcome::Verdict,
@@ -38,7 +38,7 @@ pub(crate) struct Kept {
     pub flow: Arc<Flow>,
     pub leases: Arc<Leases>,
     /// Told how many suspects wait.
-    pub suspects: watch::Sender<Suspects>,
+    pub suspects: Arc<SuspectWatch>,
 }
 
 pub(crate) struct Keeper {
@@ -132,7 +132,7 @@ impl Keeper {
         }
         loop {
             let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
-            kept.suspects.send_if_modified(|known| std::mem::replace(known, reaped.suspects) != reaped.suspects);
+            kept.suspects.know(kept.scripts.queue.number(), reaped.suspects);
             if reaped.back > 0 {
                 warn!(
                     queue = %kept.scripts.queue, jobs = reaped.back, buried = reaped.condemned,

@@ -8,6 +8,8 @@ use crate::{
 
 /// Names of all queues that ever had a daemon or a producer of ours.
 pub(crate) const QUEUES: &str = "liaison:queues";
+/// How many parts each queue has, where it has more than one.
+pub(crate) const SHARDS: &str = "liaison:shards";
 /// The id of the store that holds this Redis's history.
 pub(crate) const STORE: &str = "liaison:store";
 

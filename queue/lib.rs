@@ -46,6 +46,7 @@ mod producer;
 pub mod retry;
 mod scripts;
 mod server;
+pub mod shards;
 pub mod state;
 #[cfg(feature = "worker")]
 mod stop;

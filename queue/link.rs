@@ -11,6 +11,8 @@ mod route;
 mod sentinel;
 mod tls;
 
+pub(crate) use self::cluster::slot_of as slot_of_text;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

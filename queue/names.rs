@@ -147,6 +147,24 @@ impl JobId {
 }
 
 impl QueueName {
+    /// One part of this queue; the first is called like the queue.
+    #[must_use]
+    pub fn shard(&self, number: u32) -> Self {
+        if number == 0 { self.base() } else { Self(format!("{}#{number}", self.base()).into()) }
+    }
+
+    /// The queue of which this is a part.
+    #[must_use]
+    pub fn base(&self) -> Self {
+        Self(self.0.split('#').next().unwrap_or_default().into())
+    }
+
+    /// Which part of its queue this is.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.0.split_once('#').and_then(|(_, number)| number.parse().ok()).unwrap_or(0)
+    }
+
     /// The queue of envelopes that name none.
     ///
     /// # Panics

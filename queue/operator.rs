@@ -8,6 +8,7 @@ use crate::{
     admitter::{Admitter, Round},
     envelope::Limits,
     inspector::count,
+    shards,
 };
 use crate::{
     clock::Clock,
@@ -104,7 +105,8 @@ impl Operator {
     #[cfg(feature = "worker")]
     pub async fn admit_all(&self) -> Result<(), QueueError> {
         let token = format!("operator-{}", JobId::generate());
-        let admitter = Admitter::new(self.0.clone(), Limits::NONE, token);
+        let shards = shards::count(&self.0.link, &self.0.queue).await?;
+        let admitter = Admitter::new(self.0.clone(), shards, Limits::NONE, token);
         let lines = count(&self.0.link.call("count lines", redis::cmd("LLEN").arg(&self.0.keys.inbox)).await?);
         let (mut seen, mut looks) = (0, 0);
         // Lines that come in meanwhile are somebody else's.

@@ -4,7 +4,7 @@
 //! of its own can simply be sent again: same id, one job.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
 };
 
@@ -22,6 +22,7 @@ use crate::{
         MAX_BYTES, MAX_ITEMS, Scripts,
         waiting::{Objection, Putting},
     },
+    shards,
     state::Priority,
 };
 
@@ -60,7 +61,8 @@ pub struct Producer {
     link: Link,
     limits: Limits,
     clock: Clock,
-    announced: Mutex<HashSet<QueueName>>,
+    /// The queues that were announced, with how many parts they have.
+    announced: Mutex<HashMap<QueueName, u32>>,
 }
 
 impl Producer {
@@ -85,8 +87,7 @@ impl Producer {
                 }
             }
         }
-        for (queue, items) in by_queue {
-            self.announce(&queue).await?;
+        for (queue, items) in self.by_part(by_queue, &mut receipts).await? {
             let scripts = Scripts::new(self.link.clone(), queue.clone(), self.clock.clone());
             for chunk in chunks(&items, |item| envelopes[item.at].as_ref().len()) {
                 let call: Vec<_> = chunk.iter().map(|item| item.putting(envelopes[item.at].as_ref())).collect();
@@ -105,36 +106,62 @@ impl Producer {
     /// When Redis does not answer; what was sent before then stands, and can be sent again.
     pub async fn revive(&self, revivals: &[Revival]) -> Result<Vec<Receipt>, QueueError> {
         let mut receipts: Vec<Option<Receipt>> = vec![None; revivals.len()];
-        let mut by_queue: BTreeMap<&QueueName, Vec<Judged>> = BTreeMap::new();
+        let mut by_queue: BTreeMap<QueueName, Vec<Judged>> = BTreeMap::new();
         for (at, revival) in revivals.iter().enumerate() {
             // A malformed envelope may come back too: its second life ends like the first unless it was mended.
             let mut judged = Envelope::judge(&revival.envelope, self.limits)
                 .map_or_else(|_| Judged::unread(at), |envelope| Judged::of_a_revival(at, &envelope));
             (judged.id, judged.given) = (revival.id.clone(), true);
-            by_queue.entry(&revival.queue).or_default().push(judged);
+            by_queue.entry(revival.queue.base()).or_default().push(judged);
         }
-        for (queue, items) in by_queue {
-            self.announce(queue).await?;
+        for (queue, items) in self.by_part(by_queue, &mut receipts).await? {
             let scripts = Scripts::new(self.link.clone(), queue.clone(), self.clock.clone());
             for chunk in chunks(&items, |item| revivals[item.at].envelope.len()) {
                 let call: Vec<_> = chunk.iter().map(|item| item.putting(&revivals[item.at].envelope)).collect();
                 let runs: Vec<u32> = chunk.iter().map(|item| revivals[item.at].runs).collect();
                 for (item, objection) in chunk.iter().zip(scripts.revive(self.limits, &runs, &call).await?) {
-                    receipts[item.at] = Some(Receipt::of(&item.id, queue, objection));
+                    receipts[item.at] = Some(Receipt::of(&item.id, &queue, objection));
                 }
             }
         }
         Ok(receipts.into_iter().flatten().collect())
     }
 
-    /// Let operators see a queue that nobody serves yet.
-    async fn announce(&self, queue: &QueueName) -> Result<(), QueueError> {
-        if self.announced.lock().unwrap_or_else(PoisonError::into_inner).contains(queue) {
-            return Ok(());
+    /// Where each job of a queue belongs; those whose ties lead apart are rejected.
+    async fn by_part(
+        &self,
+        by_queue: BTreeMap<QueueName, Vec<Judged>>,
+        receipts: &mut [Option<Receipt>],
+    ) -> Result<BTreeMap<QueueName, Vec<Judged>>, QueueError> {
+        let mut by_part: BTreeMap<QueueName, Vec<Judged>> = BTreeMap::new();
+        for (queue, items) in by_queue {
+            let shards = self.announce(&queue).await?;
+            if shards == 1 {
+                by_part.insert(queue, items);
+                continue;
+            }
+            for item in items {
+                // Where it may be anywhere, neighbours are spread evenly.
+                let anywhere = u32::try_from(item.at).unwrap_or(0) % shards;
+                match shards::route(&item.ties, item.given.then_some(&item.id), shards) {
+                    Ok(number) => by_part.entry(queue.shard(number.unwrap_or(anywhere))).or_default().push(item),
+                    Err(refusal) => receipts[item.at] = Some(Receipt::Rejected { reason: refusal.0 }),
+                }
+            }
         }
-        self.link.at(keys::QUEUES).call("announce", redis::cmd("SADD").arg(keys::QUEUES).arg(queue.as_str())).await?;
-        self.announced.lock().unwrap_or_else(PoisonError::into_inner).insert(queue.clone());
-        Ok(())
+        Ok(by_part)
+    }
+
+    /// Let operators see a queue that nobody serves yet. How many parts it has.
+    async fn announce(&self, queue: &QueueName) -> Result<u32, QueueError> {
+        if let Some(shards) = self.announced.lock().unwrap_or_else(PoisonError::into_inner).get(queue) {
+            return Ok(*shards);
+        }
+        let announce = redis::cmd("SADD").arg(keys::QUEUES).arg(queue.as_str()).clone();
+        self.link.at(keys::QUEUES).call("announce", &announce).await?;
+        let shards = shards::count(&self.link, queue).await?;
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner).insert(queue.clone(), shards);
+        Ok(shards)
     }
 }
 
@@ -146,23 +173,33 @@ struct Judged {
     band: Priority,
     run_at: i64,
     bonds: String,
+    ties: Bonds,
 }
 
 impl Judged {
     fn of(at: usize, envelope: &Envelope<'_>) -> Self {
         let (id, given) = (envelope.id.clone().unwrap_or_else(JobId::generate), envelope.id.is_some());
         let run_at = envelope.run_at.map_or(0, |at| at.0);
-        Self { at, id, given, band: envelope.priority, run_at, bonds: envelope.bonds().words() }
+        let ties = envelope.bonds();
+        Self { at, id, given, band: envelope.priority, run_at, bonds: ties.words(), ties }
     }
 
     /// Its time has come already, and its batch has counted it.
     fn of_a_revival(at: usize, envelope: &Envelope<'_>) -> Self {
         let bonds = Bonds { batch: None, expires_at: None, ..envelope.bonds() };
-        Self { run_at: 0, bonds: bonds.words(), ..Self::of(at, envelope) }
+        Self { run_at: 0, bonds: bonds.words(), ties: bonds, ..Self::of(at, envelope) }
     }
 
     fn unread(at: usize) -> Self {
-        Self { at, id: JobId::generate(), given: true, band: Priority::Normal, run_at: 0, bonds: String::new() }
+        Self {
+            at,
+            id: JobId::generate(),
+            given: true,
+            band: Priority::Normal,
+            run_at: 0,
+            bonds: String::new(),
+            ties: Bonds::default(),
+        }
     }
 
     fn putting<'a>(&'a self, envelope: &'a [u8]) -> Putting<'a> {

@@ -15,7 +15,7 @@ use crate::{
     envelope::Limits,
     error::QueueError,
     flow::{Flow, Shares},
-    isolation::{Isolation, Suspects},
+    isolation::{Isolation, SuspectWatch, Suspects},
     keeper::{Keeper, Kept},
     keys,
     leases::Leases,
@@ -23,6 +23,7 @@ use crate::{
     link::Link,
     names::{JobId, QueueName},
     scripts::{MAX_ITEMS, Scripts, held::ClaimTerms},
+    shards,
     stop::{Phase, Stop},
 };
 
@@ -32,6 +33,8 @@ pub struct Served {
     pub name: QueueName,
     pub weight: u32,
     pub concurrency: usize,
+    /// How many parts it has.
+    pub shards: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -88,48 +91,13 @@ impl Worker {
         // From here on nothing waits and nothing fails but the keeper's thread, which comes before the first claim: no
         // start stops half-way with jobs in its hands.
         let (mut pumps, mut settlers) = (JoinSet::new(), JoinSet::new());
-        let (mut kept, mut flows, mut claimers, mut watched) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         // A call of the keeper that hangs must leave time for another one before a lease ends.
         let aside = link.separate(options.lease / 4)?;
+        let mut assembly = Assembly::default();
         for served in &options.queues {
-            let scripts = Scripts::new(link.clone(), served.name.clone(), Clock::Redis);
-            let flow = Flow::new(shares, served.concurrency, served.weight);
-            let (leases, buffer) = (Arc::<Leases>::default(), Arc::<Buffer>::default());
-            let (acknowledger, settler) =
-                Acknowledger::new(scripts.clone(), Arc::clone(&leases), options.memory, stop.watch());
-            claimers.push((
-                Arc::clone(&buffer),
-                Arc::clone(&flow),
-                settler,
-                Claimer {
-                    scripts: scripts.clone(),
-                    admitter: Admitter::new(scripts.clone(), options.limits, id.clone()),
-                    worker: id.clone(),
-                    terms: ClaimTerms {
-                        lease: options.lease,
-                        most: MAX_ITEMS,
-                        low_share: options.low_share,
-                        until: None,
-                        isolation: options.isolation,
-                    },
-                    flow: Arc::clone(&flow),
-                    leases: Arc::clone(&leases),
-                    buffer: Arc::clone(&buffer),
-                    screen: Arc::clone(&screen),
-                    acknowledger,
-                    stopping: stop.watch(),
-                },
-            ));
-            let (suspects, watch) = tokio::sync::watch::channel(Suspects::default());
-            kept.push(Kept {
-                scripts: Scripts::new(aside.clone(), served.name.clone(), Clock::Redis),
-                flow: Arc::clone(&flow),
-                leases,
-                suspects,
-            });
-            flows.push((served.name.clone(), flow));
-            watched.push((served.name.clone(), watch));
+            assembly.add(served, &id, (link, &aside), options, shares, &screen, stop);
         }
+        let Assembly { kept, claimers, flows, buffers, watched } = assembly;
         let (keep, done) = tokio::sync::oneshot::channel();
         let (alive, keeper_gone) = tokio::sync::oneshot::channel();
         let keeper = Keeper {
@@ -144,11 +112,12 @@ impl Worker {
             stopping: stop.watch(),
         }
         .start(done, alive)?;
-        for (buffer, flow, settler, claimer) in claimers {
-            let name = format!("{id}/{}", claimer.scripts.queue);
-            let (handler, finish) = (Arc::clone(&handler), Arc::clone(&finish));
-            settlers.spawn(settler);
+        for ((queue, flow), buffer) in flows.iter().zip(buffers) {
+            let (name, handler, finish) = (format!("{id}/{queue}"), Arc::clone(&handler), Arc::clone(&finish));
             pumps.spawn(backend::run(name, buffer, flow.concurrency(), handler, finish, stop.watch()));
+        }
+        for (settler, claimer) in claimers {
+            settlers.spawn(settler);
             pumps.spawn(claimer.run());
         }
         Ok(Self { id, flows, suspects: watched, pumps, settlers, keeper, keep, keeper_gone })
@@ -185,15 +154,86 @@ impl Worker {
     }
 }
 
-/// Let operators see the queues before anything is claimed from them.
+/// The parts of a worker before anything runs.
+#[derive(Default)]
+struct Assembly {
+    kept: Vec<Kept>,
+    claimers: Vec<(Settling, Claimer)>,
+    flows: Vec<(QueueName, Arc<Flow>)>,
+    buffers: Vec<Arc<Buffer>>,
+    watched: Vec<(QueueName, tokio::sync::watch::Receiver<Suspects>)>,
+}
+
+type Settling = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Assembly {
+    /// All parts of a queue share its slots: one flow, one buffer, one apalis worker.
+    #[expect(clippy::too_many_arguments, reason = "what every part of a worker is made of")]
+    fn add(
+        &mut self,
+        served: &Served,
+        id: &str,
+        (link, aside): (&Link, &Link),
+        options: &WorkerOptions,
+        shares: &Arc<Shares>,
+        screen: &Arc<dyn Screen>,
+        stop: &Stop,
+    ) {
+        let flow = Flow::new(shares, served.concurrency, served.weight);
+        let buffer = Arc::<Buffer>::default();
+        let (suspects, watch) = SuspectWatch::over(served.shards);
+        let alone = Arc::<tokio::sync::Mutex<()>>::default();
+        for number in 0..served.shards {
+            let part = served.name.shard(number);
+            let scripts = Scripts::new(link.clone(), part.clone(), Clock::Redis);
+            let leases = Arc::<Leases>::default();
+            let (acknowledger, settler) =
+                Acknowledger::new(scripts.clone(), Arc::clone(&leases), options.memory, stop.watch());
+            self.claimers.push((
+                Box::pin(settler),
+                Claimer {
+                    admitter: Admitter::new(scripts.clone(), served.shards, options.limits, id.to_owned()),
+                    scripts,
+                    worker: id.to_owned(),
+                    terms: ClaimTerms {
+                        lease: options.lease,
+                        most: MAX_ITEMS,
+                        low_share: options.low_share,
+                        until: None,
+                        isolation: options.isolation,
+                    },
+                    flow: Arc::clone(&flow),
+                    leases: Arc::clone(&leases),
+                    buffer: Arc::clone(&buffer),
+                    screen: Arc::clone(screen),
+                    acknowledger,
+                    alone: Arc::clone(&alone),
+                    stopping: stop.watch(),
+                },
+            ));
+            self.kept.push(Kept {
+                scripts: Scripts::new(aside.clone(), part, Clock::Redis),
+                flow: Arc::clone(&flow),
+                leases,
+                suspects: Arc::clone(&suspects),
+            });
+        }
+        self.flows.push((served.name.clone(), flow));
+        self.buffers.push(buffer);
+        self.watched.push((served.name.clone(), watch));
+    }
+}
+
+/// Let operators see the queues before anything is claimed from them, and agree on their parts.
 async fn announce(link: &Link, queues: &[Served]) -> Result<(), QueueError> {
-    let link = link.at(keys::QUEUES);
+    let at = link.at(keys::QUEUES);
     for served in queues {
-        match link.call("announce", redis::cmd("SADD").arg(keys::QUEUES).arg(served.name.as_str())).await {
+        match at.call("announce", redis::cmd("SADD").arg(keys::QUEUES).arg(served.name.as_str())).await {
             // A full Redis takes no name; the queue is served all the same, and emptying it makes room.
             Ok(_) | Err(QueueError::Full { .. }) => {}
             Err(fault) => return Err(fault),
         }
+        shards::agree(link, &served.name, served.shards).await?;
     }
     Ok(())
 }

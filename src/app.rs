@@ -201,7 +201,7 @@ impl App {
         let config = &self.config;
         let served = config.queue.iter().map(|queue| {
             let name = QueueName::parse(&queue.name).map_err(anyhow::Error::msg)?;
-            Ok(Served { name, weight: queue.weight, concurrency: queue.concurrency as usize })
+            Ok(Served { name, weight: queue.weight, concurrency: queue.concurrency as usize, shards: queue.shards })
         });
         Ok(WorkerOptions {
             host: host_name(),

@@ -13,6 +13,7 @@ mod operating;
 mod outages;
 mod recording;
 mod retrying;
+mod sharding;
 mod stopping;
 mod support;
 mod tidy;

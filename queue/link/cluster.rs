@@ -106,7 +106,7 @@ fn read_range(range: &Value, said_by: &str) -> Option<(u16, u16, At)> {
 }
 
 /// The slot of a key: CRC-16 (XMODEM) of its hash tag, or of the whole key.
-pub(super) fn slot_of(key: &str) -> u16 {
+pub(crate) fn slot_of(key: &str) -> u16 {
     let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
     let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
     let crc = hashed.bytes().fold(0_u16, |crc, byte| {

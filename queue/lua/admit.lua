@@ -23,8 +23,7 @@ local function bury(id, text, verdict)
 end
 for i = 5, #ARGV, 6 do
   if ARGV[i] == 'o' then
-    sent_on[#sent_on + 1] = ARGV[i + 1]
-    sent_on[#sent_on + 1] = ARGV[i + 5]
+    sent_on[#sent_on + 1] = ARGV[i + 1] .. ' ' .. ARGV[i + 5]
   elseif ARGV[i] == 'x' then
     bury(ARGV[i + 1], ARGV[i + 5], ARGV[i + 4])
   end
@@ -43,5 +42,13 @@ if #kept > 0 then
   redis.call('HINCRBY', counters, 'enqueued', #condemned)
   nudge()
 end
-if #sent_on > 0 then redis.call('HSET', outbound, unpack(sent_on)) end
+if #sent_on > 0 then
+  -- In the order of their coming, which a lane in another queue or part needs.
+  local last, scored = redis.call('HINCRBY', counters, 'sent_on', #sent_on), {}
+  for i = 1, #sent_on do
+    scored[2 * i - 1] = last - #sent_on + i
+    scored[2 * i] = sent_on[i]
+  end
+  redis.call('ZADD', outbound, 'NX', unpack(scored))
+end
 return { put_in + #condemned, duplicates }

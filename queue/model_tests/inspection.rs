@@ -20,12 +20,12 @@ const DRAIN_ROUNDS: usize = 300;
 
 impl World {
     pub(super) async fn dump(&self) -> Result<Dump, String> {
-        const HASHES: [&str; 13] = [
+        const HASHES: [&str; 12] = [
             "jobs", "held", "claims", "tries", "verdicts", "turns", "ends", "fronts", "lanes", "uniques", "batches",
-            "ghosts", "outbound",
+            "ghosts",
         ];
         const LISTS: [&str; 7] = ["ready:high", "ready:normal", "ready:low", "apart", "alone", "departing", "inbox"];
-        const SETS: [&str; 6] = ["due", "returning", "leases", "lapsing", "expiring", "recent"];
+        const SETS: [&str; 7] = ["due", "returning", "leases", "lapsing", "expiring", "recent", "outbound"];
         let (keys, mut pipe) = (&self.scripts.keys, redis::pipe());
         for name in HASHES {
             pipe.cmd("HGETALL").arg(keys.named(name));

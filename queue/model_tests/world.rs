@@ -53,7 +53,7 @@ impl World {
             link.call("start afresh", &command).await.expect("an empty server");
         }
         let scripts = Scripts::new(link, QueueName::default_queue(), clock.clone());
-        let admitter = Admitter::new(scripts.clone(), LIMITS, "model".to_owned());
+        let admitter = Admitter::new(scripts.clone(), 1, LIMITS, "model".to_owned());
         Self { scripts, admitter, clock, model, claims: 0, fresh: 0 }
     }
 

@@ -98,7 +98,7 @@ impl Scripts {
     #[cfg(feature = "worker")]
     pub(crate) async fn enqueue(&self, limits: Limits, items: &[(&JobId, &[u8])]) -> Result<Vec<String>, QueueError> {
         let mut command = self.asking(&ENQUEUE);
-        command.arg(self.queue.as_str()).arg(limits.max_args).arg(limits.max_lane_depth);
+        command.arg(self.queue.base().as_str()).arg(limits.max_args).arg(limits.max_lane_depth);
         for (id, envelope) in items {
             command.arg(id.as_str()).arg(*envelope);
         }

@@ -7,6 +7,7 @@ use liaison_queue::{
     BatchId, QueueName,
     batches::{BatchCard, BatchError, BatchFound, BatchState},
     clock::Millis,
+    shards,
 };
 use serde_json::{Value, json};
 
@@ -63,9 +64,12 @@ pub(crate) struct Which {
 }
 
 impl Which {
-    fn read(&self) -> Result<(BatchId, QueueName), Usage> {
+    /// The batch, and the part of its queue that it is in.
+    async fn find(&self, app: &App) -> Result<(BatchId, QueueName)> {
         let queue = self.queue.as_deref().map(typed::name::<QueueName>).transpose()?;
-        Ok((typed::name(&self.batch)?, queue.unwrap_or_else(QueueName::default_queue)))
+        let (batch, queue) = (typed::name::<BatchId>(&self.batch)?, queue.unwrap_or_else(QueueName::default_queue));
+        let part = shards::part_of(&app.link, &queue, batch.as_str()).await?;
+        Ok((batch, part))
     }
 }
 
@@ -114,7 +118,7 @@ fn row(card: &BatchCard, now: Millis) -> Vec<String> {
 }
 
 async fn show(app: &App, which: &Which, json: bool) -> Result<ExitCode> {
-    let (batch, queue) = which.read()?;
+    let (batch, queue) = which.find(app).await?;
     let card = match app.inspector(&queue).batch(&batch).await? {
         BatchFound::Living(card) => card,
         BatchFound::Over => {
@@ -146,7 +150,7 @@ async fn show(app: &App, which: &Which, json: bool) -> Result<ExitCode> {
 }
 
 async fn open(app: &App, which: &Which, then: Option<&str>, json: bool) -> Result<ExitCode> {
-    let (batch, queue) = which.read()?;
+    let (batch, queue) = which.find(app).await?;
     let then = then.map(|written| typed::envelope("--then", written, app.limits())).transpose()?;
     let follow_up = then.as_ref().map(|envelope| envelope.get().as_bytes());
     let state = match app.batches(&queue).open(&batch, follow_up).await {
@@ -164,7 +168,7 @@ async fn open(app: &App, which: &Which, then: Option<&str>, json: bool) -> Resul
 }
 
 async fn seal(app: &App, which: &Which, size: u64, json: bool) -> Result<ExitCode> {
-    let (batch, queue) = which.read()?;
+    let (batch, queue) = which.find(app).await?;
     // A mistyped id would be a batch that never ends.
     if matches!(app.inspector(&queue).batch(&batch).await?, BatchFound::Unknown) {
         bail!(unknown(&batch, &queue));

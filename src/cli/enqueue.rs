@@ -9,7 +9,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
 use liaison_queue::{
-    JobId, JobName, QueueName,
+    JobId, JobName, QueueName, Receipt,
     envelope::{MAX_ATTEMPTS, MAX_TIMEOUT},
     state::Priority,
 };
@@ -150,7 +150,11 @@ async fn one(app: &App, args: &EnqueueArgs, json: bool) -> Result<ExitCode> {
     let envelope = serde_json::to_string(&envelope).context("write the envelope")?;
     let receipts = app.producer().enqueue(&[envelope]).await?;
     let receipt = receipts.into_iter().next().context("Redis gave no answer for the envelope")?;
-    let queue = queue.unwrap_or_else(QueueName::default_queue);
+    // Where it waits, of all the parts of its queue.
+    let queue = match &receipt {
+        Receipt::Queued { queue, .. } | Receipt::Duplicate { queue, .. } => queue.clone(),
+        Receipt::Rejected { .. } => queue.unwrap_or_else(QueueName::default_queue),
+    };
     let mut answer = Answer::of(receipt, id.as_ref());
     // One with its unique key is there already: then that is the job to wait for.
     let awaited = answer.other().and_then(|of| JobId::parse(of).ok()).or(id);

@@ -5,7 +5,7 @@ mod purge;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use liaison_queue::{Depths, QueueName};
+use liaison_queue::{Depths, QueueName, shards};
 use serde_json::json;
 
 use super::{
@@ -92,22 +92,26 @@ async fn hold(app: &App, queue: &str, pause: bool, json: bool) -> Result<ExitCod
     if !known.contains(&name) {
         bail!(unknown(&name, &known));
     }
-    let inspector = app.inspector(&name);
-    // Looked at before: to resume puts a line into the inbox, which wakes a worker and is no job.
-    let depths = inspector.depths().await?;
-    if pause {
-        inspector.pause().await?;
-    } else {
-        inspector.resume().await?;
+    let (mut running, mut waiting) = (0, 0);
+    for part in shards::parts(&app.link, &name).await? {
+        let inspector = app.inspector(&part);
+        // Looked at before: to resume puts a line into the inbox, which wakes a worker and is no job.
+        let depths = inspector.depths().await?;
+        (running, waiting) = (running + depths.running, waiting + depths.waiting());
+        if pause {
+            inspector.pause().await?;
+        } else {
+            inspector.resume().await?;
+        }
     }
     if json {
         answer::json(&json!({"queue": name, "paused": pause}));
     } else {
-        let running = words::of(depths.running, "job");
+        let running = words::of(running, "job");
         answer::line(&if pause {
             format!("paused {name}: {running} still running; `liaison queues resume {name}` goes on")
         } else {
-            format!("resumed {name}: {} waiting", words::of(depths.waiting(), "job"))
+            format!("resumed {name}: {} waiting", words::of(waiting, "job"))
         });
     }
     Ok(ExitCode::SUCCESS)

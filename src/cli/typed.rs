@@ -107,10 +107,10 @@ pub(crate) fn name<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, 
     text.parse().map_err(Usage)
 }
 
-/// The queue that was named, or all that anybody has heard of.
+/// The queue that was named, or all that anybody has heard of; part by part.
 pub(crate) async fn queues(app: &App, named: Option<&str>) -> Result<Vec<QueueName>> {
     match named {
-        Some(named) => Ok(vec![name(named)?]),
+        Some(named) => Ok(liaison_queue::shards::parts(&app.link, &name(named)?).await?),
         None => app.queues().await,
     }
 }

@@ -29,6 +29,9 @@ pub(crate) const MAX_NAME: usize = 64;
 pub(crate) const DEFAULT_WEIGHT: u32 = 1;
 pub(crate) const MIN_WEIGHT: u32 = 1;
 pub(crate) const MAX_WEIGHT: u32 = 1000;
+pub(crate) const DEFAULT_SHARDS: u32 = 1;
+pub(crate) const MIN_SHARDS: u32 = 1;
+pub(crate) const MAX_SHARDS: u32 = liaison_queue::shards::MAX_SHARDS;
 
 /// What holds for every queue.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +83,8 @@ pub(crate) struct Queue {
     pub(crate) weight: u32,
     /// Jobs of this queue run at once by this process. Defaults to `worker.concurrency`, which also holds.
     pub(crate) concurrency: u32,
+    /// Parts over which the queue is spread. Defaults to 1.
+    pub(crate) shards: u32,
 }
 
 impl Queue {
@@ -120,10 +125,16 @@ impl Queue {
             .otherwise("`worker.concurrency`")
             .within(MIN_CONCURRENCY..=MAX_CONCURRENCY),
         );
+        let shards = from.value(
+            Key::new("shards", "Parts over which the queue is spread, so that one queue can use several masters.")
+                .default(DEFAULT_SHARDS)
+                .within(MIN_SHARDS..=MAX_SHARDS),
+        );
         Self {
             name: name.map(|QueueName(name)| name).unwrap_or_default(),
             weight,
             concurrency: concurrency.unwrap_or(worker_concurrency),
+            shards,
         }
     }
 }

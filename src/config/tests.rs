@@ -32,7 +32,7 @@ fn nothing_written_is_a_complete_configuration() {
     let Loaded { config, warnings, file } = load(&Sources::default()).unwrap();
     assert_eq!((warnings, file), (Vec::new(), None));
     assert_eq!(config.redis.url.expose(), "redis://127.0.0.1:6379");
-    assert_eq!(config.queue, [Queue { name: "default".to_owned(), weight: 1, concurrency: 64 }]);
+    assert_eq!(config.queue, [Queue { name: "default".to_owned(), weight: 1, concurrency: 64, shards: 1 }]);
     assert_eq!(config.store.key_file, None);
 }
 

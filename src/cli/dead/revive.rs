@@ -11,7 +11,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, Result};
-use liaison_queue::{JobId, Producer, QueueName, Receipt, Revival, clock::Clock};
+use liaison_queue::{JobId, Producer, QueueName, Receipt, Revival, clock::Clock, shards};
 use liaison_store::{DeadLetter, Store, StoreError};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -195,10 +195,14 @@ impl Reviver<'_> {
 
     /// The id is taken: by a later life of the job, or by the very life that is being buried, which has to leave first.
     async fn alive(&mut self, letter: &DeadLetter, revival: Revival) -> Result<Result<Status, String>> {
-        let inspector = self.app.inspector(&revival.queue);
+        let parts = shards::parts(&self.app.link, &revival.queue).await?;
         let (id, revivals) = (revival.id.clone(), [revival]);
         for _ in 0..self.looks {
-            match inspector.find(&id).await? {
+            let mut found = None;
+            for part in &parts {
+                found = found.or(self.app.inspector(part).find(&id).await?);
+            }
+            match found {
                 Some(job) if job.enqueued_at != letter.enqueued_at.timestamp_millis() => {
                     return Ok(Ok(Status::Duplicate));
                 }

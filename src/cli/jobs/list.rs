@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use liaison_queue::{QueueName, clock::Millis, state::State};
+use liaison_queue::{QueueName, clock::Millis, shards, state::State};
 use liaison_store::{DeadFilter, DeadLetter, Run, RunFilter, RunOutcome};
 use serde_json::{Value, json};
 
@@ -72,7 +72,7 @@ const LIVING: [State; 6] =
 
 async fn alive(app: &App, states: &[State], queue: Option<QueueName>, most: u32, now: Millis) -> Result<Vec<Found>> {
     let queues = match queue {
-        Some(queue) => vec![queue],
+        Some(queue) => shards::parts(&app.link, &queue).await?,
         None => app.queues().await?,
     };
     let (mut found, most) = (Vec::new(), most as usize);

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use liaison_queue::{Depths, QueueName};
+use liaison_queue::{Depths, QueueName, shards};
 use serde_json::json;
 
 use crate::{
@@ -33,9 +33,9 @@ pub(super) async fn run(app: &App, args: &PurgeArgs, json: bool) -> Result<ExitC
     if !known.contains(&name) {
         bail!(super::unknown(&name, &known));
     }
-    let (inspector, operator) = (app.inspector(&name), app.operator(&name));
-    let before = inspector.depths().await?;
-    let waiting = all_that_waits(&before);
+    let parts = shards::parts(&app.link, &name).await?;
+    let before = depths(app, &parts).await?;
+    let waiting = before.iter().map(all_that_waits).sum();
     let mut purged = 0;
     if waiting > 0 {
         let question = format!("Take back {} that wait in {name}, delayed ones and lanes too?", jobs(waiting));
@@ -44,21 +44,26 @@ pub(super) async fn run(app: &App, args: &PurgeArgs, json: bool) -> Result<ExitC
             return Ok(ExitCode::SUCCESS);
         }
         let by = args.because.by();
-        operator.admit_all().await?;
         let mut progress = Progress::of("taken back");
-        loop {
-            let some = operator.purge(&by, &args.because.reason).await?;
-            if some == 0 {
-                break;
+        // All lines first: one part may send some on to another.
+        for part in &parts {
+            app.operator(part).admit_all().await?;
+        }
+        for part in &parts {
+            loop {
+                let some = app.operator(part).purge(&by, &args.because.reason).await?;
+                if some == 0 {
+                    break;
+                }
+                purged += some;
+                progress.at(purged);
             }
-            purged += some;
-            progress.at(purged);
         }
         progress.clear();
     }
-    let left = inspector.depths().await?;
+    let left = depths(app, &parts).await?;
     // What is being recorded is held like what runs, but it did not run before.
-    let running = left.running.min(before.running);
+    let running = running(&left).min(running(&before));
     if json {
         answer::json(&json!({"queue": name, "cancelled": purged, "running": running}));
         return Ok(ExitCode::SUCCESS);
@@ -68,10 +73,22 @@ pub(super) async fn run(app: &App, args: &PurgeArgs, json: bool) -> Result<ExitC
         let run = if running == 1 { "runs" } else { "run" };
         answer::note(&format!("{} {run} on: `liaison jobs cancel ID` takes one back", jobs(running)));
     }
-    if left.departing > 0 && left.workers == 0 {
+    if left.iter().any(|part| part.departing > 0 && part.workers == 0) {
         answer::note("no worker serves the queue; the next one records them as cancelled");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn depths(app: &App, parts: &[QueueName]) -> Result<Vec<Depths>> {
+    let mut depths = Vec::with_capacity(parts.len());
+    for part in parts {
+        depths.push(app.inspector(part).depths().await?);
+    }
+    Ok(depths)
+}
+
+fn running(parts: &[Depths]) -> u64 {
+    parts.iter().map(|part| part.running).sum()
 }
 
 fn all_that_waits(depths: &Depths) -> u64 {

@@ -154,7 +154,7 @@ impl Settler {
                     runs: job.run(),
                     attempts: job.attempt() - u32::from(!used_attempt),
                     crashes: job.tries().crashes,
-                    hurried: false,
+                    hurried: !used_attempt && job.tries().hurried,
                 };
                 // Whoever ended an attempt without killing its process is a suspect no more.
                 let suspect = if *used_attempt { Isolation::None } else { job.claim.isolation };

@@ -132,7 +132,8 @@ impl Batches {
         }
         let id = match &judged.id {
             Some(id) => id.clone(),
-            None => JobId::parse(&format!("{batch}/end"))
+            // Not the same after a batch of the same id that is long over: that one is done for ever.
+            None => JobId::parse(&format!("{batch}/{}", JobId::generate()))
                 .or_else(|_| JobId::parse(batch.as_str()))
                 .map_err(BatchError::FollowUp)?,
         };

@@ -42,7 +42,8 @@ impl Tries {
     }
 
     pub(crate) fn line(self) -> String {
-        format!("{} {} {}", self.runs, self.attempts, self.crashes)
+        let hurried = if self.hurried { " now" } else { "" };
+        format!("{} {} {}{hurried}", self.runs, self.attempts, self.crashes)
     }
 }
 

@@ -144,6 +144,10 @@ impl Claimer {
             self.scripts.release(token).await?;
             progress.unsure.pop();
         }
+        if self.terms.isolation == Isolation::Alone && !progress.unsure.is_empty() {
+            // What may be held already under a lost answer must not get company.
+            return Ok(Some(None));
+        }
         let busy = progress.look && self.admit().await? == Round::Busy;
         progress.claims += 1;
         let claim = Claim::new(

@@ -11,7 +11,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    bonds::Bonds,
+    bonds::{Bonds, Conflict},
     clock::Clock,
     envelope::{Envelope, Limits},
     error::QueueError,
@@ -186,7 +186,11 @@ impl Judged {
 
     /// Its time has come already, and its batch has counted it.
     fn of_a_revival(at: usize, envelope: &Envelope<'_>) -> Self {
-        let bonds = Bonds { batch: None, expires_at: None, ..envelope.bonds() };
+        let mut bonds = Bonds { batch: None, expires_at: None, ..envelope.bonds() };
+        // What is old never takes the place of what is new.
+        if let Some(unique) = &mut bonds.unique {
+            unique.on_conflict = Conflict::Reject;
+        }
         Self { run_at: 0, bonds: bonds.words(), ties: bonds, ..Self::of(at, envelope) }
     }
 

@@ -13,7 +13,7 @@ if ARGV[2] ~= '' then
 end
 local answers, put_in, duplicates = put(ARGV, 5, tonumber(ARGV[4]))
 
-local stamp, kept, sent_on, condemned, judged = string.format('%013.0f', now), {}, {}, {}, {}
+local stamp, kept, sent_on, condemned, judged, buried = string.format('%013.0f', now), {}, {}, {}, {}, 0
 local function bury(id, text, verdict)
   kept[#kept + 1] = id
   kept[#kept + 1] = stamp .. '1-' .. text
@@ -28,18 +28,29 @@ for i = 5, #ARGV, 6 do
     bury(ARGV[i + 1], ARGV[i + 5], ARGV[i + 4])
   end
 end
--- Nobody waits for the answer to a line: what the scripted door rejects is buried with the same reason.
-for at, answer in pairs(answers) do
-  if string.sub(answer, 1, 9) == 'rejected ' then
-    local i = 5 + 6 * (at - 1)
-    bury(ARGV[i + 1], ARGV[i + 5], 'dead ' .. string.sub(answer, 10))
+-- Nobody waits for the answer to a line: what the scripted door rejects is buried with the same reason, unless a job of
+-- its id lives, perhaps since a moment ago: then it is one more of those.
+for i = 5, #ARGV, 6 do
+  local answer = answers[(i - 5) / 6 + 1]
+  if answer and string.sub(answer, 1, 9) == 'rejected ' then
+    local id = ARGV[i + 1]
+    if redis.call('HSETNX', jobs, id, stamp .. '1-' .. ARGV[i + 5]) == 1 then
+      redis.call('HSET', verdicts, id, 'dead ' .. string.sub(answer, 10))
+      redis.call('RPUSH', departing, id)
+      buried = buried + 1
+    else
+      duplicates = duplicates + 1
+    end
   end
 end
 if #kept > 0 then
   redis.call('HSET', jobs, unpack(kept))
   redis.call('HSET', verdicts, unpack(judged))
   redis.call('RPUSH', departing, unpack(condemned))
-  redis.call('HINCRBY', counters, 'enqueued', #condemned)
+  buried = buried + #condemned
+end
+if buried > 0 then
+  redis.call('HINCRBY', counters, 'enqueued', buried)
   nudge()
 end
 if #sent_on > 0 then
@@ -51,4 +62,4 @@ if #sent_on > 0 then
   end
   redis.call('ZADD', outbound, 'NX', unpack(scored))
 end
-return { put_in + #condemned, duplicates }
+return { put_in + buried, duplicates }

@@ -19,10 +19,12 @@ local is_paused = redis.call('EXISTS', paused)
 local most, budget = tonumber(ARGV[4]), tonumber(ARGV[5])
 local ids, found, bytes = {}, {}, 0
 
-local function take(key, band)
+-- So many entries that were taken out are passed over in one step; then there is more to come at once.
+local passes_left = 2000
+local function take(key, band, up_to)
   local haunted = band and redis.call('EXISTS', ghosts) == 1
-  while #ids < most and bytes < budget do
-    local part = redis.call('LPOP', key, math.min(100, most - #ids))
+  while #ids < up_to and bytes < budget and passes_left > 0 do
+    local part = redis.call('LPOP', key, math.min(100, up_to - #ids))
     if not part then return end
     local stored = redis.call('HMGET', jobs, unpack(part))
     for i = 1, #part do
@@ -30,6 +32,8 @@ local function take(key, band)
         ids[#ids + 1] = part[i]
         found[#found + 1] = stored[i]
         bytes = bytes + #stored[i]
+      else
+        passes_left = passes_left - 1
       end
     end
   end
@@ -55,26 +59,28 @@ local function promote()
 end
 
 if ARGV[8] == 'apart' or ARGV[8] == 'alone' then
-  if is_paused == 0 then take(ARGV[8] == 'apart' and apart or alone) end
+  if is_paused == 0 then take(ARGV[8] == 'apart' and apart or alone, nil, most) end
 else
-  take(departing)
+  -- What only has to be recorded goes first, but leaves room for what has to run.
+  take(departing, nil, is_paused == 1 and most or math.ceil(most / 2))
   if is_paused == 0 then
     promote()
     -- Strict bands, but every so often the lowest goes first: nothing starves.
     if redis.call('HINCRBY', counters, 'claims', 1) % tonumber(ARGV[6]) == 0 then
-      take(low, '2') take(normal, '1') take(high, '0')
+      take(low, '2', most) take(normal, '1', most) take(high, '0', most)
     else
-      take(high, '0') take(normal, '1') take(low, '2')
+      take(high, '0', most) take(normal, '1', most) take(low, '2', most)
     end
+    take(departing, nil, most)
   end
 end
 
 local waiting = redis.call('LLEN', inbox)
 local first = redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
-local reply = { now, tonumber(first[2] or '0'), waiting, is_paused }
+local reply = { now, passes_left > 0 and tonumber(first[2] or '0') or now, waiting, is_paused }
 if #ids == 0 then
   -- Whoever brings work next will wake us.
-  if waiting == 0 and ARGV[8] == '' then redis.call('SET', idle, 1) end
+  if waiting == 0 and ARGV[8] == '' and passes_left > 0 then redis.call('SET', idle, 1) end
   return reply
 end
 

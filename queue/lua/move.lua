@@ -27,7 +27,14 @@ elseif place == 'waiting' then
   return ARGV[3] == 'now' and 'waiting' or 'moved'
 elseif to ~= 'now' then
   if place == 'ready' and to == band then
-    is_ghost(band, id) -- it stays where it is, so it is none
+    -- It stays where it is.
+    if from == 'head' then
+      redis.call('LPUSH', READY[band], id)
+    elseif from == 'tail' then
+      redis.call('RPUSH', READY[band], id)
+    else
+      is_ghost(band, id)
+    end
   elseif place == 'ready' then
     redis.call('RPUSH', READY[to], id)
   else
@@ -46,7 +53,7 @@ else
     come_back(bonds, id, band)
     settle()
   else
-    redis.call('LPUSH', READY[from or band], id)
+    redis.call('LPUSH', READY[place == 'scheduled' and from or band], id)
   end
 end
 nudge()

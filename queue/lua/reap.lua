@@ -1,7 +1,7 @@
 -- Take back what dead workers held, calmly: after a time in which nobody could extend a lease, wait one lease first.
 -- What was present at a death is suspect, and runs apart from the rest next time; what was present at the death of a
 -- process of suspects runs alone; only deaths while alone count. Then sweep what has lapsed.
--- KEYS leases claims tries jobs counters pulse recent
+-- KEYS leases claims tries jobs counters pulse recent paused
 -- PARTS clock stored nudge lanes uniques taking_out
 -- ARGV[1] now, ms, or "" for TIME    ARGV[2] lease, ms    ARGV[3] deaths while alone after which a job is buried
 -- ARGV[4] how many claims at most
@@ -36,9 +36,9 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', expiring, '-inf', now, 'LIMIT', 
   expired = expired + 1
   redis.call('ZREM', expiring, id)
   local stored = redis.call('HGET', jobs, id)
-  -- What runs may finish.
   if stored then
-    condemn(id, stored, 'expired while it waited')
+    -- What runs may finish; if it comes back, it is looked at again.
+    if condemn(id, stored, 'expired while it waited') == 'running' then redis.call('ZADD', expiring, now + lease, id) end
     woken = true
   end
 end
@@ -46,10 +46,10 @@ settle_keys()
 
 local back, condemned = 0, 0
 local function take_back(id, token)
-  local runs, attempts, crashes = string.match(redis.call('HGET', tries, id) or '0 0 0', '(%d+) (%d+) (%d+)')
+  local runs, attempts, crashes, hurried = string.match(redis.call('HGET', tries, id) or '0 0 0', '(%d+) (%d+) (%d+)(.*)')
   local stored, mode = redis.call('HGET', jobs, id), string.match(token, '/([gh])%d+$')
   if mode == 'h' then crashes = crashes + 1 end
-  redis.call('HSET', tries, id, string.format('%d %d %d', runs + 1, attempts, crashes))
+  redis.call('HSET', tries, id, string.format('%d %d %d%s', runs + 1, attempts, crashes, hurried))
   if redis.call('HEXISTS', verdicts, id) == 1 then
     redis.call('RPUSH', departing, id)
   elseif tonumber(crashes) >= limit then
@@ -79,4 +79,6 @@ if now >= calm then
 end
 if back > 0 then redis.call('HINCRBY', counters, 'reaped', back) end
 if back > 0 or woken then nudge() end
-return { back, condemned, calm, redis.call('LLEN', apart), redis.call('LLEN', alone), expired }
+-- Whoever waits in a paused queue needs no process.
+local is_paused = redis.call('EXISTS', paused) == 1
+return { back, condemned, calm, is_paused and 0 or redis.call('LLEN', apart), is_paused and 0 or redis.call('LLEN', alone), expired }

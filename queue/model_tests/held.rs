@@ -286,7 +286,7 @@ impl World {
 
     pub(super) async fn reap(&mut self) -> Check {
         let reaped = self.scripts.reap(LEASE, LIMIT).await.map_err(|fault| shown(&fault))?;
-        self.model.sweep();
+        self.model.sweep(i64::try_from(LEASE.as_millis()).unwrap_or(0));
         if reaped.calm_until.is_some() {
             return ensure(reaped.back == 0, || "reaped in a calm".to_owned());
         }

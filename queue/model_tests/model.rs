@@ -29,8 +29,8 @@ pub(super) struct Job {
     pub(super) was_claimed: bool,
     /// How it has to run next time.
     pub(super) suspect: Isolation,
-    /// It was looked at when it expired.
-    pub(super) swept: bool,
+    /// When it is looked at whether it has expired.
+    pub(super) sweep_at: Option<i64>,
     /// How it ends, decided without a run.
     pub(super) verdict: Option<&'static str>,
     /// Its lane went on without it.
@@ -105,6 +105,9 @@ impl Model {
         let Some(unique) = &bonds.unique else { return Ok(None) };
         let Some(other) = self.owner(unique.key.as_str()) else { return Ok(None) };
         let waits = self.alive.get(&other).is_some_and(|job| job.place == Place::Waiting);
+        if other == id {
+            return Ok(None);
+        }
         match unique.on_conflict {
             Conflict::Replace { .. } if waits => Ok(Some(other)),
             _ => Err(format!("duplicate {other}")),
@@ -138,7 +141,7 @@ impl Model {
             passed: bonds.lane.as_ref().is_some_and(|lane| lane.passes),
             was_claimed: false,
             suspect: Isolation::None,
-            swept: false,
+            sweep_at: bonds.expires_at.map(|at| at.0),
             verdict: None,
             is_free: false,
             runs: 0,
@@ -231,16 +234,18 @@ impl Model {
     }
 
     /// Those whose time is over, of those that wait.
-    pub(super) fn sweep(&mut self) {
+    pub(super) fn sweep(&mut self, lease: i64) {
         let over: Vec<String> = self
             .alive
             .iter()
-            .filter(|(_, job)| !job.swept && job.bonds.expires_at.is_some_and(|at| at.0 <= self.now))
+            .filter(|(_, job)| job.sweep_at.is_some_and(|at| at <= self.now))
             .map(|(id, _)| id.clone())
             .collect();
         for id in over {
             let Some(job) = self.alive.get_mut(&id) else { continue };
-            job.swept = true;
+            // What runs may finish; later it is looked at again.
+            let later = self.now + lease;
+            job.sweep_at = matches!(job.place, Place::Held(_)).then_some(later);
             if job.place == Place::Waiting {
                 self.condemn(&id, "expired");
             }

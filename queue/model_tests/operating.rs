@@ -157,7 +157,8 @@ impl World {
             result
         } else {
             let follows = dice.one_in(2);
-            let result = batches.open(&batch, follows.then_some(br#"{"job":"noop"}"#.as_slice())).await;
+            let then = serde_json::json!({"job": "noop", "id": format!("{batch}/end")}).to_string();
+            let result = batches.open(&batch, follows.then_some(then.as_bytes())).await;
             if result.is_ok() && !self.model.ended_batches.contains(batch.as_str()) {
                 self.model.batches.entry(batch.to_string()).or_default().follow_up |= follows;
             }

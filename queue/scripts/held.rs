@@ -234,7 +234,7 @@ impl Scripts {
     /// When Redis does not answer.
     pub(crate) async fn reap(&self, lease: Duration, crash_limit: u32) -> Result<Reaped, QueueError> {
         // A dead worker's claims hold up to a thousand jobs each, so a few per step keep every step short.
-        const CLAIMS_PER_STEP: usize = 20;
+        const CLAIMS_PER_STEP: usize = 4;
         let mut command = self.asking(&REAP);
         command.arg(millis(lease)).arg(crash_limit).arg(CLAIMS_PER_STEP).arg(MAX_ITEMS);
         let answer = REAP.call(&self.link, &command).await?;

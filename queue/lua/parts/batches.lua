@@ -24,6 +24,7 @@ local function end_batch(batch, memory_ms)
   if redis.call('HEXISTS', jobs, id) == 1 then return false end
   local words = (bonds == '' and '' or string.sub(bonds, 2) .. ' ') .. 'C' .. batch .. ':' .. counts
   place('+', id, band, 0, words, by_letter(words), text)
+  settle_all() -- another batch of this call may have the same follow-up
   redis.call('HINCRBY', counters, 'enqueued', 1)
   return true
 end

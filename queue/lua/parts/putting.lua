@@ -48,7 +48,8 @@ local function tie(kind, id, band, run_at, words, bonds, text, max_lane)
     end
   end
   local other = unique and owner(string.sub(unique, 2))
-  if other then
+  -- Its own key, from an earlier life, is no hindrance.
+  if other and other ~= id then
     if not bonds.O then return 'duplicate ' .. other end
     settle_all() -- the other one may be of this call
     local theirs = redis.call('HGET', jobs, other)

@@ -1,8 +1,8 @@
 -- Taking a job out of where it waits. It is not searched for in the long lists of ready ids: a ghost is left there,
 -- `BAND ID` in `ghosts` with their number, which the next claim passes over; a band's digit alone counts its ghosts.
--- KEYS held verdicts departing expiring ghosts
+-- KEYS held verdicts departing expiring ghosts tries
 -- Where it was, when it was due, and what it takes to put it back: `waiting` in its lane (its place), `scheduled` (its
--- mark), `suspect` (its list) or `ready`. What is `running` or `departing` is left where it is.
+-- mark), `suspect` (its list) or `ready` (the `head` or `tail` of its band, or a ghost was left). What is `running` or `departing` is left where it is.
 -- What other jobs of the same script wait to be written must be settled before.
 local function take_out(id, stored)
   if redis.call('HEXISTS', held, id) == 1 then return 'running', 0 end
@@ -24,9 +24,20 @@ local function take_out(id, stored)
       return 'scheduled', tonumber(at), mark
     end
   end
-  -- Few jobs are suspects, so these lists are short.
-  for _, list in ipairs({ apart, alone }) do
-    if redis.call('LREM', list, 1, id) == 1 then return 'suspect', 0, list end
+  -- Suspects were claimed before, and are few.
+  if redis.call('HEXISTS', tries, id) == 1 then
+    for _, list in ipairs({ apart, alone }) do
+      if redis.call('LREM', list, 1, id) == 1 then return 'suspect', 0, list end
+    end
+  end
+  -- At an end it is taken at once: what is replaced came last, and what expires waited longest.
+  local list = READY[band]
+  if redis.call('LINDEX', list, -1) == id then
+    redis.call('RPOP', list)
+    return 'ready', 0, 'tail'
+  elseif redis.call('LINDEX', list, 0) == id then
+    redis.call('LPOP', list)
+    return 'ready', 0, 'head'
   end
   redis.call('HINCRBY', ghosts, band .. id, 1)
   redis.call('HINCRBY', ghosts, band, 1)

@@ -210,7 +210,7 @@ impl Reviver<'_> {
                 None => match self.producer.revive(&revivals).await?.pop() {
                     Some(Receipt::Queued { .. }) => return Ok(Ok(Status::Queued)),
                     Some(Receipt::Rejected { reason }) => return Ok(Err(reason)),
-                    Some(Receipt::Duplicate { .. }) | None => {}
+                    Some(Receipt::Duplicate { .. }) | None => tokio::time::sleep(LEAVING).await,
                 },
             }
         }

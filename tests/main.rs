@@ -12,6 +12,7 @@ mod limiting;
 mod operating;
 mod outages;
 mod recording;
+mod regressions;
 mod retrying;
 mod sharding;
 mod stopping;

@@ -152,6 +152,15 @@ pub fn door() -> (&'static str, &'static [&'static str]) {
     (&whole.text, &whole.keys)
 }
 
+script!(TIE, "tie to the store", "lua/tie.lua");
+
+/// The store that this Redis is tied to: ours, if it was tied to none.
+pub(crate) async fn tie(link: &Link, store: &str) -> Result<Value, QueueError> {
+    let mut command = redis::cmd("EVALSHA");
+    command.arg(&TIE.whole().sha).arg(1).arg(keys::STORE).arg(store);
+    TIE.call(&link.at(keys::STORE), &command).await
+}
+
 /// The scripts of one queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Scripts {

@@ -199,7 +199,7 @@ impl Settler {
                     if !fault.is_outage() {
                         error!(queue = %self.scripts.queue, error = chain(&fault), "cannot {step}; trying again");
                     } else if unanswered == 1 {
-                        warn!(queue = %self.scripts.queue, error = chain(&fault), "cannot {step} yet; Redis is away");
+                        warn!(queue = %self.scripts.queue, error = chain(&fault), "cannot {step} yet: Redis {}", fault.in_short());
                     }
                 }
             }

@@ -272,7 +272,7 @@ impl Claimer {
             progress.away_since = Some(Instant::now());
             warn!(
                 queue = %self.scripts.queue, error = chain(error),
-                "queue {}: claiming stopped, Redis does not answer; {} held jobs are kept", self.scripts.queue,
+                "queue {}: claiming stopped, Redis {}; {} held jobs are kept", self.scripts.queue, error.in_short(),
                 self.flow.count(Stage::Running) + self.flow.count(Stage::Buffered),
             );
         }

@@ -32,12 +32,17 @@ pub enum QueueError {
     Unreachable { server: String, source: redis::RedisError },
     #[error("Redis at {server} refused the user or password; check the URL's credentials")]
     Credentials { server: String, source: redis::RedisError },
-    #[error("Redis at {server} did not answer `{step}`")]
+    #[error("Redis at {server} {} `{step}`", how(source))]
     Call { server: String, step: &'static str, source: redis::RedisError },
     #[error(
         "Redis at {server} is full (maxmemory); nothing was accepted: free memory or raise the limit, then send again"
     )]
     Full { server: String },
+    #[error(
+        "Redis at {server} cannot write to its disk, and takes nothing until it can; nothing was accepted: \
+         make room on its disk, or mend it, then send again"
+    )]
+    Disk { server: String, source: redis::RedisError },
     #[error("Redis at {server} gave an answer to `{step}` that this release does not understand: {answer}")]
     Answer { server: String, step: &'static str, answer: String },
     #[error("Redis at {server} is version {found}; Liaison needs 6.2 or newer (or Valkey)")]
@@ -73,6 +78,10 @@ impl QueueError {
         if source.code() == Some("OOM") || source.to_string().contains("OOM command not allowed") {
             return Self::Full { server };
         }
+        // Redis 6.2 wraps what a script ran into in an error of its own.
+        if source.code() == Some("MISCONF") || source.to_string().contains("-MISCONF ") {
+            return Self::Disk { server, source };
+        }
         if matches!(source.code(), Some("ASK" | "TRYAGAIN")) {
             return Self::Moving { server, step, source };
         }
@@ -85,12 +94,23 @@ impl QueueError {
         Self::Call { server, step, source }
     }
 
-    /// Redis is away, loading, full or slow: the same call may succeed later.
+    /// What Redis does instead of its work, in few words, for lines that tell what follows from it.
+    pub(crate) fn in_short(&self) -> &'static str {
+        match self {
+            Self::Disk { .. } => "cannot write to its disk",
+            Self::Full { .. } => "is full",
+            Self::Call { source, .. } if is_answer(source) => "refuses",
+            _ => "does not answer",
+        }
+    }
+
+    /// Redis is away, loading, full, without room on its disk, or slow: the same call may succeed later.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
             Self::Unreachable { .. }
             | Self::Full { .. }
+            | Self::Disk { .. }
             | Self::Moving { .. }
             | Self::Astray { .. }
             | Self::NotMaster { .. } => true,
@@ -117,10 +137,18 @@ impl QueueError {
     }
 }
 
-/// Answers that say "not now": a server that starts, fails over, has lost its replicas or its disk, or has
-/// another slot now.
+/// Answers that say "not now": a server that starts, fails over, has lost its replicas, or has another slot now.
 const PASSING: &[&str] =
-    &["BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "MOVED", "NOREPLICAS", "READONLY", "UNBLOCKED"];
+    &["BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "NOREPLICAS", "READONLY", "UNBLOCKED"];
+
+/// Whether Redis said so itself, and is not just silent.
+fn is_answer(source: &redis::RedisError) -> bool {
+    matches!(source.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension)
+}
+
+fn how(source: &redis::RedisError) -> &'static str {
+    if is_answer(source) { "refused" } else { "did not answer" }
+}
 
 /// What to do about a handshake that failed for a reason that does not pass. The library has no type for it.
 fn tls_remedy(source: &redis::RedisError) -> Option<&'static str> {
@@ -150,4 +178,35 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(line: &str) -> QueueError {
+        let answer = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).expect("an answer");
+        let source = answer.extract_error().expect_err("an error");
+        QueueError::from_redis("there", "claim", source)
+    }
+
+    #[test]
+    fn what_redis_says_is_told_by_what_an_operator_can_do() {
+        let disk = "MISCONF Errors writing to the AOF file: No space left on device";
+        let older = "ERR Error running script (call to f_1): @user_script:1: @user_script: 1: -MISCONF Errors writing";
+        for line in [disk, older] {
+            let fault = said(line);
+            assert!(matches!(fault, QueueError::Disk { .. }) && fault.is_outage(), "{line}: {fault}");
+            assert!(chain(&fault).contains("make room on its disk"), "{fault}");
+        }
+        let fault = said("OOM command not allowed when used memory > 'maxmemory'.");
+        assert!(matches!(fault, QueueError::Full { .. }) && fault.is_outage(), "{fault}");
+        let fault = said("NOREPLICAS Not enough good replicas to write.");
+        assert!(fault.is_outage() && fault.to_string() == "Redis at there refused `claim`", "{fault}");
+        let fault = said("NOPERM this user has no permissions");
+        assert!(!fault.is_outage() && fault.to_string() == "Redis at there refused `claim`", "{fault}");
+        let silence = redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        let fault = QueueError::from_redis("there", "claim", silence);
+        assert!(fault.is_outage() && fault.to_string() == "Redis at there did not answer `claim`", "{fault}");
+    }
 }

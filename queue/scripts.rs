@@ -152,6 +152,15 @@ pub fn door() -> (&'static str, &'static [&'static str]) {
     (&whole.text, &whole.keys)
 }
 
+script!(TIE, "tie to the store", "lua/tie.lua");
+
+/// The store that this Redis is tied to: ours, if it was tied to none.
+pub(crate) async fn tie(link: &Link, store: &str) -> Result<Value, QueueError> {
+    let mut command = redis::cmd("EVALSHA");
+    command.arg(&TIE.whole().sha).arg(1).arg(keys::STORE).arg(store);
+    TIE.call(&link.at(keys::STORE), &command).await
+}
+
 /// The scripts of one queue.
 #[derive(Debug, Clone)]
 pub(crate) struct Scripts {
@@ -203,7 +212,7 @@ mod tests {
     #[test]
     fn a_script_is_its_keys_its_parts_and_itself() {
         let (text, keys) = door();
-        assert!(text.starts_with("local idle, inbox, jobs, due, high, "), "{text:.200}");
+        assert!(text.starts_with("local idle, inbox, "), "{text:.200}");
         let queue = QueueName::default_queue();
         for key in keys {
             assert!(Keys::of(&queue).named(key).starts_with("liaison:{default}:"), "{key}");

@@ -1,6 +1,10 @@
 //! Is this Redis fit to keep jobs? Asked before anything is claimed.
 
-use crate::{error::QueueError, keys, link::Link, scripts::text};
+use crate::{
+    error::QueueError,
+    link::Link,
+    scripts::{self, text},
+};
 
 /// What Redis promises about what it accepted, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,16 +98,7 @@ async fn check_one(server: &str, link: &Link, in_cluster: bool) -> Result<Fitnes
 /// # Errors
 /// When the two do not belong together.
 pub async fn tie_to_store(link: &Link, store: &str) -> Result<(), QueueError> {
-    let link = link.at(keys::STORE);
-    let found = text(&link.call("tie to the store", redis::cmd("GET").arg(keys::STORE)).await?);
-    let found = if found.is_some() {
-        found
-    } else {
-        // Whoever comes first decides; asked again, because another daemon may have been first.
-        link.call("tie to the store", redis::cmd("SET").arg(keys::STORE).arg(store).arg("NX")).await?;
-        text(&link.call("tie to the store", redis::cmd("GET").arg(keys::STORE)).await?)
-    };
-    match found {
+    match text(&scripts::tie(link, store).await?) {
         Some(found) if found != store => {
             Err(QueueError::OtherStore { server: link.server().to_owned(), found, ours: store.to_owned() })
         }

@@ -229,8 +229,8 @@ async fn announce(link: &Link, queues: &[Served]) -> Result<(), QueueError> {
     let at = link.at(keys::QUEUES);
     for served in queues {
         match at.call("announce", redis::cmd("SADD").arg(keys::QUEUES).arg(served.name.as_str())).await {
-            // A full Redis takes no name; the queue is served all the same, and emptying it makes room.
-            Ok(_) | Err(QueueError::Full { .. }) => {}
+            // A full Redis takes no name, nor one with a full disk; the queue is served all the same.
+            Ok(_) | Err(QueueError::Full { .. } | QueueError::Disk { .. }) => {}
             Err(fault) => return Err(fault),
         }
         shards::agree(link, &served.name, served.shards).await?;

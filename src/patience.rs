@@ -52,7 +52,12 @@ impl Patience {
             self.waiting.fetch_add(1, Ordering::AcqRel);
             self.shares.halt(true);
             let error = chain(fault);
-            if fault.is_outage() {
+            if let StoreError::Disk { .. } = fault {
+                warn!(
+                    error,
+                    "the store cannot write to its disk, and so cannot {what}: claiming stopped, held jobs are kept"
+                );
+            } else if fault.is_outage() {
                 warn!(error, "the store is away, cannot {what}: claiming stopped, held jobs are kept");
             } else {
                 error!(error, "the store refuses to {what}: claiming stopped, held jobs are kept, trying again");

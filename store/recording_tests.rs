@@ -1,12 +1,16 @@
 //! What recording promises, stated once and held on both backends.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection as _;
 
 use crate::connection::{AnyConnection, Purpose};
-use crate::test_database::{TestDatabase, on_both, open};
+use crate::test_database::{TestDatabase, keys, on_both, open};
 use crate::test_postgres::TestPostgres;
-use crate::{Burial, DatabaseUrl, DeadFilter, Exit, Recorded, Run, RunFilter, RunOutcome, Store, migrate};
+use crate::{
+    Burial, DatabaseUrl, DeadFilter, Exit, Recorded, Run, RunFilter, RunOutcome, Store, StoreOptions, migrate,
+};
 
 pub(crate) fn at(second: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_000_000 + second, 123_456_000).expect("a time")
@@ -235,6 +239,26 @@ async fn an_outage_gives_the_batch_back_and_passes_without_reopening() {
     server.resume();
     assert_eq!(tokio::join!(calls(), calls(), calls(), calls(), calls()), (1, 1, 1, 1, 1));
     assert_eq!(record(&store, vec![exit("b", 1, RunOutcome::Done)]).await, [Recorded::Known]);
+}
+
+#[tokio::test]
+async fn what_a_frozen_server_commits_after_all_is_recorded_once() {
+    let server = TestPostgres::start(&[]);
+    let url: DatabaseUrl = server.database().parse().expect("a URL");
+    migrate(&url).await.expect("migrate");
+    let options = StoreOptions { call_timeout: Duration::from_millis(300), ..StoreOptions::default() };
+    let store = Store::open(&url, keys(), options).await.expect("open the store");
+    record(&store, vec![exit("a", 1, RunOutcome::Done)]).await;
+    server.signal("-STOP");
+    let (error, batch) = store.record(vec![exit("b", 1, RunOutcome::Done)]).await.expect_err("it is frozen");
+    assert!(error.is_outage() && error.to_string().contains("the database is hung"), "{error:?}");
+    server.signal("-CONT");
+    let mut again = store.record(batch).await;
+    while let Err((error, batch)) = again {
+        assert!(error.is_outage(), "{error:?}");
+        again = store.record(batch).await;
+    }
+    assert_eq!(store.runs_of("b").await.expect("runs").len(), 1);
 }
 
 #[tokio::test]

@@ -65,6 +65,8 @@ impl TestPostgres {
     /// Stop the server as an operator would; its data stays.
     pub(crate) fn stop(&self) {
         let Some(mut child) = self.server.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        // One that a failed test left frozen would never end.
+        tell_all(&child, "-CONT");
         // SIGINT is the fast shutdown: it hangs up on its clients.
         let asked = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
         if !asked.is_ok_and(|status| status.success()) {
@@ -72,6 +74,12 @@ impl TestPostgres {
             let _gone = child.kill();
         }
         child.wait().expect("the server ends");
+    }
+
+    /// Send a signal, such as `-STOP` or `-CONT`, to the server and to all who serve its connections.
+    pub(crate) fn signal(&self, signal: &str) {
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        tell_all(server.as_ref().expect("a running server"), signal);
     }
 
     /// Start the server again.
@@ -111,6 +119,15 @@ impl Drop for TestPostgres {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Send a signal to a process and its children, the parent first: then no more are born.
+fn tell_all(parent: &Child, signal: &str) {
+    let pid = parent.id().to_string();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let sent =
+        Command::new("kill").arg(signal).arg(&pid).args(children.split_whitespace()).stderr(Stdio::null()).status();
+    sent.expect("run kill");
 }
 
 /// `PostgreSQL` refuses to run as root; its own user is there where it is installed, `nobody` everywhere.

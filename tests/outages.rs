@@ -1,13 +1,45 @@
 //! Redis or the store goes away and comes back: nothing lost, nothing doubled, and nobody restarts anything.
 
+mod full_disks;
+mod full_memory;
+mod slow_stores;
+
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::{House, until};
 
+/// Jobs that take so long.
 fn lines(count: usize, ms: u32) -> Vec<String> {
     (0..count).map(|n| format!(r#"{{"id":"o{n}","job":"sleep","args":{{"ms":{ms}}}}}"#)).collect()
+}
+
+#[expect(clippy::print_stdout, reason = "figures of operations.md, shown with --nocapture")]
+fn tell(figures: &str) {
+    println!("{figures}");
+}
+
+fn held(house: &House) -> Vec<String> {
+    let mut held: Vec<String> = house.redis.ask(&["HKEYS", "liaison:{default}:held"]);
+    held.sort();
+    held
+}
+
+fn times(log: &str, words: &str) -> usize {
+    log.lines().filter(|line| line.contains(words)).count()
+}
+
+/// Every job is recorded as done, once, in its first run; nobody lost anything to anybody; Redis holds nothing of it.
+fn all_went_well(house: &House, jobs: usize, logs: &[String]) {
+    let done = house.json(&["runs", "list", "--outcome", "done", "--limit", "10000"]);
+    let done = done.as_array().expect("a list");
+    assert!(done.len() == jobs && done.iter().all(|run| run["run"] == 1), "{} of {jobs}, none twice", done.len());
+    assert_eq!(house.json(&["dead", "list"]), Value::Array(Vec::new()));
+    for log in logs {
+        assert!(!log.contains("took back") && !log.contains("lost the lease") && !log.contains("too late"), "{log}");
+    }
+    until("nothing is left", || house.redis.leftovers("default").is_empty());
 }
 
 #[test]

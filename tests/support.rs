@@ -1,6 +1,7 @@
 //! Real servers, private to the test that started them, gone with it, also when it panics.
 
 pub(crate) mod daemon;
+pub(crate) mod disk;
 #[path = "../store/test_postgres.rs"]
 pub(crate) mod postgres;
 pub(crate) mod redis;
@@ -11,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use daemon::House;
+pub(crate) use daemon::{Daemon, House};
 pub(crate) use redis::Redis;
 pub(crate) use servers::{Cluster, Sentinels, Server};
 

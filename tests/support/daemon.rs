@@ -11,7 +11,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{PATIENCE, Redis, postgres::TestPostgres};
+use super::{
+    PATIENCE, Redis,
+    disk::{leave_room, on_a_disk_that_fills},
+    postgres::TestPostgres,
+};
 
 /// One installation: a Redis, a store, a key, and settings for all who work there.
 pub(crate) struct House {
@@ -24,9 +28,14 @@ pub(crate) struct House {
 impl House {
     /// With records in a file; the lease is short, so that deaths are noticed soon.
     pub(crate) fn sqlite() -> Self {
+        Self::sqlite_and(Redis::start())
+    }
+
+    /// The same, with a Redis of one's own making.
+    pub(crate) fn sqlite_and(redis: Redis) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database = format!("sqlite:{}", folder.path().join("liaison.db").display());
-        Self::new(folder, database, None)
+        Self::new(redis, folder, database, None)
     }
 
     /// With records in a `PostgreSQL` that other tests use too.
@@ -41,11 +50,10 @@ impl House {
 
     fn in_postgres(postgres: Arc<TestPostgres>) -> Self {
         let database = postgres.database();
-        Self::new(tempfile::tempdir().expect("a temporary folder"), database, Some(postgres))
+        Self::new(Redis::start(), tempfile::tempdir().expect("a temporary folder"), database, Some(postgres))
     }
 
-    fn new(folder: TempDir, database: String, postgres: Option<Arc<TestPostgres>>) -> Self {
-        let redis = Redis::start();
+    fn new(redis: Redis, folder: TempDir, database: String, postgres: Option<Arc<TestPostgres>>) -> Self {
         let key = folder.path().join("key");
         std::fs::write(&key, "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").expect("write the key");
         let settings = [
@@ -88,7 +96,7 @@ impl House {
 
     /// A command in the surroundings of this house.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_liaison"));
+        let mut command = on_a_disk_that_fills(env!("CARGO_BIN_EXE_liaison"));
         command.args(arguments).current_dir(self.folder.path()).env_clear();
         command.env("PATH", path());
         command.envs(self.settings.iter().cloned()).stdin(Stdio::null());
@@ -181,6 +189,11 @@ impl Daemon {
             .wait_timeout_while(lines, PATIENCE, |lines| !there(lines) && !ended(lines))
             .unwrap_or_else(PoisonError::into_inner);
         assert!(there(&lines) && !wait.timed_out(), "waited for {words:?} in:\n{}", lines.join("\n"));
+    }
+
+    /// No file of its own may grow beyond so many bytes; or all may.
+    pub(crate) fn leave_room(&self, bytes: Option<u64>) {
+        leave_room(&self.child, bytes);
     }
 
     pub(crate) fn log(&self) -> String {

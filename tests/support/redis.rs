@@ -4,12 +4,14 @@ use std::{
     ffi::OsString,
     os::unix::net::UnixStream,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
 };
 
-use redis::{Connection, FromRedisValue};
+use redis::{Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+use super::disk::{leave_room, on_a_disk_that_fills};
 
 /// The server under test: the first in the `PATH`, or what `LIAISON_TEST_REDIS_SERVER` names, such as a
 /// `valkey-server` or an older Redis.
@@ -49,7 +51,7 @@ impl Redis {
     /// Start the server on what it has on disk.
     pub(crate) fn resume(&mut self) {
         let _ = std::fs::remove_file(self.socket());
-        let mut command = Command::new(program());
+        let mut command = on_a_disk_that_fills(program());
         command.args(["--port", "0", "--save", "", "--appendonly", "yes", "--appendfsync", "always"]);
         command.arg("--unixsocket").arg(self.socket()).arg("--dir").arg(self.folder.path());
         command.args(&self.settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -72,20 +74,37 @@ impl Redis {
         kill_process(pid.expect("a running redis"), signal).expect("signal redis");
     }
 
+    /// No room is left on its disk: what is in its append-only file stays, and nothing more gets in. Or there is room.
+    pub(crate) fn fill_disk(&self, full: bool) {
+        let folder = std::fs::read_dir(self.folder.path().join("appendonlydir")).expect("its append-only files");
+        let sizes = folder.map(|file| file.and_then(|file| file.metadata()).map_or(0, |data| data.len()));
+        leave_room(self.server.as_ref().expect("a running redis"), full.then(|| sizes.max().unwrap_or(0)));
+    }
+
+    /// Whether the server has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.server.as_mut().is_none_or(|server| server.try_wait().is_ok_and(|status| status.is_some()))
+    }
+
     fn try_connect(&self) -> Option<Connection> {
         let mut connection = redis::Client::open(self.url()).ok()?.get_connection().ok()?;
-        redis::cmd("PING").query::<String>(&mut connection).ok().map(|_| connection)
+        // A look: PING is refused by one whose disk is full, though it can be read.
+        redis::cmd("EXISTS").arg("a").query::<i64>(&mut connection).ok().map(|_| connection)
     }
 
     pub(crate) fn connect(&self) -> Connection {
         self.try_connect().expect("connect to the test's redis")
     }
 
+    /// One command, as words, that may be refused.
+    pub(crate) fn try_ask<T: FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
+        let mut command = redis::cmd(words[0]);
+        command.arg(&words[1..]).query(&mut self.connect())
+    }
+
     /// One command, as words.
     pub(crate) fn ask<T: FromRedisValue>(&self, words: &[&str]) -> T {
-        let mut command = redis::cmd(words[0]);
-        command.arg(&words[1..]);
-        command.query(&mut self.connect()).unwrap_or_else(|fault| panic!("{words:?}: {fault}"))
+        self.try_ask(words).unwrap_or_else(|fault| panic!("{words:?}: {fault}"))
     }
 
     /// Push lines through the plain door of a queue.

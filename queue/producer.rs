@@ -77,27 +77,52 @@ impl Producer {
     /// When Redis does not answer; what was sent before then stands.
     pub async fn enqueue(&self, envelopes: &[impl AsRef<[u8]>]) -> Result<Vec<Receipt>, QueueError> {
         let mut receipts: Vec<Option<Receipt>> = vec![None; envelopes.len()];
-        let mut by_queue: BTreeMap<QueueName, Vec<Judged>> = BTreeMap::new();
-        for (at, envelope) in envelopes.iter().enumerate() {
+        let mut parts = envelopes.chunks(MAX_ITEMS).enumerate().map(|(at, part)| (at * MAX_ITEMS, part));
+        let mut judged = parts.next().map(|(first, part)| self.judge(first, part));
+        while let Some((said, by_queue)) = judged {
+            // The next ones are judged while Redis is at these: neither waits for the other.
+            let (sent, next) = tokio::join!(self.send(by_queue, envelopes), async {
+                parts.next().map(|(first, part)| self.judge(first, part))
+            });
+            for (at, receipt) in said.into_iter().chain(sent?) {
+                receipts[at] = Some(receipt);
+            }
+            judged = next;
+        }
+        Ok(receipts.into_iter().flatten().collect())
+    }
+
+    /// Those that are wrong, with what is said to them; and the others, by their queues.
+    fn judge(&self, first: usize, envelopes: &[impl AsRef<[u8]>]) -> (Vec<(usize, Receipt)>, ByQueue) {
+        let (mut said, mut by_queue): (Vec<_>, ByQueue) = (Vec::new(), BTreeMap::new());
+        for (at, envelope) in envelopes.iter().enumerate().map(|(at, envelope)| (first + at, envelope)) {
             match Envelope::judge(envelope.as_ref(), self.limits) {
-                Err(refusal) => receipts[at] = Some(Receipt::Rejected { reason: refusal.0 }),
+                Err(refusal) => said.push((at, Receipt::Rejected { reason: refusal.0 })),
                 Ok(envelope) => {
                     let queue = envelope.queue.clone().unwrap_or_else(QueueName::default_queue);
                     by_queue.entry(queue).or_default().push(Judged::of(at, &envelope));
                 }
             }
         }
-        for (queue, items) in self.by_part(by_queue, &mut receipts).await? {
+        (said, by_queue)
+    }
+
+    async fn send(
+        &self,
+        by_queue: ByQueue,
+        envelopes: &[impl AsRef<[u8]>],
+    ) -> Result<Vec<(usize, Receipt)>, QueueError> {
+        let mut said = Vec::new();
+        for (queue, items) in self.by_part(by_queue, &mut said).await? {
             let scripts = Scripts::new(self.link.clone(), queue.clone(), self.clock.clone());
             for chunk in chunks(&items, |item| envelopes[item.at].as_ref().len()) {
                 let call: Vec<_> = chunk.iter().map(|item| item.putting(envelopes[item.at].as_ref())).collect();
                 let objections = scripts.put(self.limits, &call).await?;
-                for (item, objection) in chunk.iter().zip(objections) {
-                    receipts[item.at] = Some(Receipt::of(&item.id, &queue, objection));
-                }
+                let receipts = chunk.iter().zip(objections);
+                said.extend(receipts.map(|(item, objection)| (item.at, Receipt::of(&item.id, &queue, objection))));
             }
         }
-        Ok(receipts.into_iter().flatten().collect())
+        Ok(said)
     }
 
     /// Bring dead letters back. One receipt each: a duplicate of its own id was alive already.
@@ -106,7 +131,7 @@ impl Producer {
     /// When Redis does not answer; what was sent before then stands, and can be sent again.
     pub async fn revive(&self, revivals: &[Revival]) -> Result<Vec<Receipt>, QueueError> {
         let mut receipts: Vec<Option<Receipt>> = vec![None; revivals.len()];
-        let mut by_queue: BTreeMap<QueueName, Vec<Judged>> = BTreeMap::new();
+        let mut by_queue: ByQueue = BTreeMap::new();
         for (at, revival) in revivals.iter().enumerate() {
             // A malformed envelope may come back too: its second life ends like the first unless it was mended.
             let mut judged = Envelope::judge(&revival.envelope, self.limits)
@@ -114,7 +139,12 @@ impl Producer {
             (judged.id, judged.given) = (revival.id.clone(), true);
             by_queue.entry(revival.queue.base()).or_default().push(judged);
         }
-        for (queue, items) in self.by_part(by_queue, &mut receipts).await? {
+        let mut said = Vec::new();
+        let by_part = self.by_part(by_queue, &mut said).await?;
+        for (at, receipt) in said {
+            receipts[at] = Some(receipt);
+        }
+        for (queue, items) in by_part {
             let scripts = Scripts::new(self.link.clone(), queue.clone(), self.clock.clone());
             for chunk in chunks(&items, |item| revivals[item.at].envelope.len()) {
                 let call: Vec<_> = chunk.iter().map(|item| item.putting(&revivals[item.at].envelope)).collect();
@@ -128,12 +158,8 @@ impl Producer {
     }
 
     /// Where each job of a queue belongs; those whose ties lead apart are rejected.
-    async fn by_part(
-        &self,
-        by_queue: BTreeMap<QueueName, Vec<Judged>>,
-        receipts: &mut [Option<Receipt>],
-    ) -> Result<BTreeMap<QueueName, Vec<Judged>>, QueueError> {
-        let mut by_part: BTreeMap<QueueName, Vec<Judged>> = BTreeMap::new();
+    async fn by_part(&self, by_queue: ByQueue, said: &mut Vec<(usize, Receipt)>) -> Result<ByQueue, QueueError> {
+        let mut by_part: ByQueue = BTreeMap::new();
         for (queue, items) in by_queue {
             let shards = self.announce(&queue).await?;
             if shards == 1 {
@@ -145,7 +171,7 @@ impl Producer {
                 let anywhere = u32::try_from(item.at).unwrap_or(0) % shards;
                 match shards::route(&item.ties, item.given.then_some(&item.id), shards) {
                     Ok(number) => by_part.entry(queue.shard(number.unwrap_or(anywhere))).or_default().push(item),
-                    Err(refusal) => receipts[item.at] = Some(Receipt::Rejected { reason: refusal.0 }),
+                    Err(refusal) => said.push((item.at, Receipt::Rejected { reason: refusal.0 })),
                 }
             }
         }
@@ -164,6 +190,9 @@ impl Producer {
         Ok(shards)
     }
 }
+
+/// Judged envelopes by their queues, or by the parts of them.
+type ByQueue = BTreeMap<QueueName, Vec<Judged>>;
 
 /// A judged envelope, by its position among those that were sent.
 struct Judged {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use liaison_jobs::{Context, Entry, Limits as JobLimits};
 use liaison_queue::{
-    Claimed, Limit, LimitKey, Limiter, Permit, Shares,
+    Claimed, Hold, Limit, LimitKey, Limiter, Permit, Shares,
     clock::Millis,
     envelope::{Envelope, Limits},
     outcome::{Done, Failure, Outcome},
@@ -75,6 +75,10 @@ pub(crate) struct Runner {
 
 impl Runner {
     pub(crate) async fn run(&self, job: Arc<Claimed>) -> Ran {
+        // Somebody else has it by now: what is done twice is best not begun.
+        if job.hold() == Hold::Lost {
+            return Ran { brief: Brief::of(&job, self.diagnostics), outcome: Err(Failure::HandBack) };
+        }
         // It has ended before, or it was condemned: the recorder knows what to do, and nothing runs.
         if job.verdict.is_some() || job.past.get().is_some_and(|past| past.ended.is_some()) {
             return Ran { brief: Brief::of(&job, self.diagnostics), outcome: Ok(Done(None)) };

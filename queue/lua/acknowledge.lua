@@ -55,8 +55,14 @@ end
 if #tied > 0 then
   local lanes_here, keys_here, woken = {}, {}, false
   for i = 1, #tied do
-    local outcome, words = string.match(tied[i][2], '^.(%a+) (.*)$')
-    local bonds = by_letter(words)
+    -- A lane and a place, and nothing else, is the most frequent case.
+    local outcome, lane, place = string.match(tied[i][2], '^.(%a+) L(%S+) S(%d+)$')
+    local bonds = outcome and { L = lane, S = place }
+    if not bonds then
+      local words
+      outcome, words = string.match(tied[i][2], '^.(%a+) (.*)$')
+      bonds = by_letter(words)
+    end
     tied[i][2], tied[i][3] = outcome, bonds
     if bonds.L then lanes_here[#lanes_here + 1] = bonds end
     if bonds.U then keys_here[#keys_here + 1] = string.sub(bonds.U, 2) end

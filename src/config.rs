@@ -120,9 +120,14 @@ pub(crate) fn known() -> Vec<Known> {
     reader.known
 }
 
-/// The variable that sets a key, for a process that we start.
-pub(crate) fn variable(key: &str) -> String {
-    format!("LIAISON_{}", key.replace('.', "__").to_uppercase())
+/// The variables that set these keys, for a process that we start; and those that it must not inherit, because they are
+/// another word for one of them.
+pub(crate) fn variables(fixed: &[(&'static str, String)]) -> (Vec<(String, String)>, Vec<&'static str>) {
+    let set =
+        |(key, value): &(&str, String)| (format!("LIAISON_{}", key.replace('.', "__").to_uppercase()), value.clone());
+    let short = [("redis.url", "LIAISON_REDIS_URL"), ("store.url", "LIAISON_DATABASE_URL")];
+    let other_words = short.into_iter().filter(|(key, _)| fixed.iter().any(|(set, _)| set == key));
+    (fixed.iter().map(set).collect(), other_words.map(|(_, variable)| variable).collect())
 }
 
 /// Read all the sources and check them.

@@ -39,6 +39,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct Again {
     pub(crate) args: Vec<OsString>,
     pub(crate) environment: Vec<(String, String)>,
+    pub(crate) unset: Vec<&'static str>,
 }
 
 /// Start a process for the suspects of each queue whenever there are any.
@@ -124,7 +125,11 @@ impl Ward {
     }
 
     async fn run(&mut self) -> std::io::Result<ExitStatus> {
-        let mut child = Command::new(OURSELVES)
+        let mut command = Command::new(OURSELVES);
+        for name in &self.again.unset {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(["worker", "--isolation", self.isolation.as_str(), "--queues", self.queue.as_str()])
             .args(&self.again.args)
             .envs(self.again.environment.iter().map(|(name, value)| (name, value)))

@@ -73,8 +73,8 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         ("store.key_file", key_file(dir)?.display().to_string()),
         ("worker.diagnostics", "true".to_owned()),
     ];
-    let environment = fixed.iter().map(|(key, value)| (crate::config::variable(key), value.clone())).collect();
-    let again = Again { args: global.again(None), environment };
+    let (environment, unset) = crate::config::variables(&fixed);
+    let again = Again { args: global.again(None), environment, unset };
     let loaded = global.load_with(Vec::new(), None, fixed)?;
     telemetry::start(&loaded.config.log);
     let app = App { again: Some(again), ..App::new(loaded.config)? };

@@ -82,8 +82,12 @@ impl Idle {
 }
 
 fn start(bench: &Bench<'_>) -> Result<Child> {
-    let variables = bench.fixed(Keep::Sqlite)?.into_iter().map(|(key, value)| (crate::config::variable(key), value));
-    Command::new(OURSELVES)
+    let (variables, unset) = crate::config::variables(&bench.fixed(Keep::Sqlite)?);
+    let mut command = Command::new(OURSELVES);
+    for name in unset {
+        command.env_remove(name);
+    }
+    command
         .args(["worker", "--queues", "bench-idle"])
         .envs(variables)
         .stdin(Stdio::null())

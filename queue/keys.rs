@@ -2,7 +2,7 @@
 //! on one node of a cluster. `docs/wire-protocol.md` lists them.
 
 use crate::{
-    names::{JobId, LimitKey, QueueName},
+    names::{EntryName, JobId, LimitKey, QueueName},
     state::Priority,
 };
 
@@ -145,5 +145,20 @@ impl LimitKeys {
     pub(crate) fn limit(key: &str) -> Option<LimitKey> {
         let (name, _) = key.strip_prefix(LIMITS)?.split_once('}')?;
         LimitKey::parse(name).ok()
+    }
+}
+
+/// The keys of one entry of the schedule.
+#[derive(Debug, Clone)]
+pub(crate) struct EntryKeys {
+    pub state: String,
+    pub left: String,
+}
+
+impl EntryKeys {
+    #[must_use]
+    pub(crate) fn of(entry: &EntryName) -> Self {
+        let part = |name: &str| format!("liaison:{{schedule:{entry}}}:{name}");
+        Self { state: part("state"), left: part("left") }
     }
 }

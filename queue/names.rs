@@ -116,6 +116,15 @@ name!(
     "letters, digits and _ . : @ / + = ~ -"
 );
 
+name!(
+    /// An entry of the schedule.
+    EntryName,
+    "name",
+    64,
+    |_, b| b.is_ascii_alphanumeric() || b"_.-".contains(&b),
+    "letters, digits and _ . -"
+);
+
 impl LimitKey {
     /// Of a job that runs so many times at once, over all daemons.
     ///

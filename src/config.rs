@@ -23,6 +23,8 @@ pub(crate) mod queues;
 mod raw;
 mod reader;
 pub(crate) mod redis;
+pub(crate) mod schedule;
+pub(crate) mod scheduler;
 pub(crate) mod secret;
 pub(crate) mod store;
 #[cfg(test)]
@@ -39,6 +41,7 @@ use queues::{Queue, Queues};
 use raw::RawConfig;
 use reader::{Entry, Known, Reader};
 use redis::Redis;
+use scheduler::Scheduler;
 use store::Store;
 use worker::Worker;
 
@@ -52,6 +55,7 @@ pub(crate) struct Config {
     pub(crate) queues: Queues,
     /// The queues to serve; at least one.
     pub(crate) queue: Vec<Queue>,
+    pub(crate) scheduler: Scheduler,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -63,8 +67,9 @@ impl Config {
         let worker = Worker::read(reader);
         let queues = Queues::read(reader);
         let queue = Queue::read_all(reader, worker.concurrency);
+        let scheduler = Scheduler::read(reader);
         let log = Log::read(reader);
-        Self { redis, store, worker, queues, queue, log, entries: std::mem::take(&mut reader.entries) }
+        Self { redis, store, worker, queues, queue, scheduler, log, entries: std::mem::take(&mut reader.entries) }
     }
 }
 

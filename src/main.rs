@@ -10,6 +10,7 @@ mod lifecycle;
 mod patience;
 mod recorder;
 mod runner;
+mod scheduler;
 mod telemetry;
 
 use std::process::ExitCode;

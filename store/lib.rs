@@ -1,4 +1,4 @@
-//! WHAT HAPPENED and what we know: runs and dead letters, kept through Diesel.
+//! WHAT HAPPENED and what we know: runs, dead letters and ticks, kept through Diesel.
 //!
 //! One schema on two backends, `SQLite` and `PostgreSQL`. Callers see typed, async functions on [`Store`] and never a
 //! connection or a row. Every call is one transaction on a small pool of blocking threads: a store that dies half-way
@@ -18,6 +18,7 @@ mod runs;
 mod schema;
 mod sealing;
 mod store;
+mod ticks;
 mod url;
 
 #[cfg(test)]
@@ -37,4 +38,5 @@ pub use run_outcome::{RunOutcome, UnknownOutcome};
 pub use runs::{History, Run, RunEnd, RunFilter};
 pub use sealing::{KeyError, KeyRing};
 pub use store::{Store, StoreOptions};
+pub use ticks::{TickRow, TickStatus};
 pub use url::{DatabaseUrl, PostgresUrl, UrlError};

@@ -45,3 +45,17 @@ diesel::table! {
         created_at -> Timestamp,
     }
 }
+
+diesel::table! {
+    schedule_ticks (entry, tick_at) {
+        entry -> Text,
+        tick_at -> Timestamp,
+        until_at -> Timestamp,
+        ticks -> Integer,
+        status -> Text,
+        reason -> Nullable<Text>,
+        job_id -> Nullable<Text>,
+        queue -> Nullable<Text>,
+        decided_at -> Timestamp,
+    }
+}

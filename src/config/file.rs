@@ -54,17 +54,17 @@ pub(super) fn read_text(path: &Path, most: usize) -> Result<String, String> {
 }
 
 /// A text with what is needed to say where in it something stands.
-struct Document<'a> {
+pub(super) struct Document<'a> {
     path: Arc<Path>,
-    text: &'a str,
+    pub(super) text: &'a str,
 }
 
 impl<'a> Document<'a> {
-    fn new(path: &Path, text: &'a str) -> Self {
+    pub(super) fn new(path: &Path, text: &'a str) -> Self {
         Self { path: path.into(), text }
     }
 
-    fn at(&self, offset: usize) -> Origin {
+    pub(super) fn at(&self, offset: usize) -> Origin {
         let before = self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         Origin::File { path: Arc::clone(&self.path), line: 1 + before }
     }
@@ -142,7 +142,7 @@ fn lay_keys(document: &Document<'_>, keys: &DeTable<'_>, section: &str, index: O
     }
 }
 
-fn written(value: &DeValue<'_>) -> Value {
+pub(super) fn written(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.clone().into_owned()),
         DeValue::Boolean(value) => Value::Boolean(*value),
@@ -153,7 +153,7 @@ fn written(value: &DeValue<'_>) -> Value {
     }
 }
 
-fn what(value: &DeValue<'_>) -> &'static str {
+pub(super) fn what(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "an integer",

@@ -1,0 +1,183 @@
+//! One entry of the schedule in Redis: up to which tick it is decided, what is left to do, and whether it is paused.
+//!
+//! A tick is decided in one step, by whichever daemon comes first; all others find it decided. What follows from it (a
+//! job to enqueue, a row to write) is kept until it is done, so that a daemon that dies in between is succeeded by
+//! another. The keys of an entry share a hash tag of their own; its job may belong to any queue.
+
+use std::time::Duration;
+
+use redis::Value;
+
+use crate::{
+    clock::{Clock, Millis},
+    error::QueueError,
+    keys::EntryKeys,
+    link::Link,
+    names::{EntryName, JobId, QueueName},
+    scripts::{Script, millis, script, text},
+};
+
+script!(ADOPT, "adopt", "lua/adopt.lua");
+script!(DECIDE, "decide", "lua/decide.lua");
+script!(RESUME, "resume an entry", "lua/resume_entry.lua");
+
+/// Ticks whose jobs or rows are not through yet: beyond this nothing more is decided, and ticks are late.
+pub const MAX_LEFT: usize = 10_000;
+/// A last tick that lies farther ahead than this was decided by a clock that was wrong.
+pub const CLOCK_MISTAKE: Duration = Duration::from_hours(1);
+
+#[derive(Debug, Clone)]
+pub struct Slot {
+    link: Link,
+    keys: EntryKeys,
+    clock: Clock,
+}
+
+/// What Redis knows of an entry.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Ticks up to this instant are decided; none where no daemon has taken the entry up.
+    pub tick: Option<Millis>,
+    /// Who paused it, and when, in words.
+    pub paused: Option<String>,
+    /// The entry's last job.
+    pub last: Option<(QueueName, JobId)>,
+}
+
+/// What became of a wish to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    Done,
+    /// Somebody else has, or the entry is paused.
+    Otherwise,
+    /// The clock that counts is behind ours.
+    Early {
+        by: Duration,
+    },
+    TooMuchLeft,
+}
+
+impl Slot {
+    #[must_use]
+    pub fn new(link: &Link, entry: &EntryName, clock: Clock) -> Self {
+        let keys = EntryKeys::of(entry);
+        Self { link: link.clone().turned_to(&keys.state), keys, clock }
+    }
+
+    /// Take the entry up as the file has it. Returns Redis' time.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn adopt(&self, line: &str, enabled: bool) -> Result<Millis, QueueError> {
+        let mut command = ADOPT.command_of(&[&self.keys.state]);
+        command.arg(self.clock.argument()).arg(line).arg(if enabled { "on" } else { "off" });
+        command.arg(millis(CLOCK_MISTAKE));
+        match ADOPT.call(&self.link, &command).await? {
+            Value::Array(answer) if matches!(answer.as_slice(), [Value::Int(_)]) => Ok(time(&answer[0])),
+            odd => Err(self.link.odd("adopt", &odd)),
+        }
+    }
+
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn look(&self) -> Result<Known, QueueError> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(&self.keys.state).arg(&["tick", "paused", "last"]);
+        match self.link.call("look at an entry", &command).await? {
+            Value::Array(fields) if fields.len() == 3 => Ok(Known {
+                tick: text(&fields[0]).and_then(|tick| tick.parse().ok()).map(Millis),
+                paused: text(&fields[1]),
+                last: text(&fields[2]).as_deref().and_then(job),
+            }),
+            odd => Err(self.link.odd("look at an entry", &odd)),
+        }
+    }
+
+    /// Decide all ticks after `from`, up to `to`, and keep what is left to do for each that is named.
+    ///
+    /// # Errors
+    /// When Redis does not answer: then it may or may not be decided, which a look tells.
+    pub async fn decide(
+        &self,
+        (from, to): (Millis, Millis),
+        last: Option<(&QueueName, &JobId)>,
+        left: &[(Millis, String)],
+    ) -> Result<Decided, QueueError> {
+        let mut command = DECIDE.command_of(&[&self.keys.state, &self.keys.left]);
+        command.arg(self.clock.argument()).arg(from.0).arg(to.0);
+        command.arg(last.map_or_else(String::new, |(queue, id)| format!("{queue} {id}"))).arg(MAX_LEFT);
+        for (tick, what) in left {
+            command.arg(tick.0).arg(what);
+        }
+        let answer = DECIDE.call(&self.link, &command).await?;
+        match &answer {
+            Value::Array(parts) => match parts.as_slice() {
+                [Value::Int(0), _] => Ok(Decided::Otherwise),
+                [Value::Int(1), _] => Ok(Decided::Done),
+                [Value::Int(2), now] => {
+                    let by = u64::try_from(to.0 - time(now).0).unwrap_or(0);
+                    Ok(Decided::Early { by: Duration::from_millis(by.max(1)) })
+                }
+                [Value::Int(3), _] => Ok(Decided::TooMuchLeft),
+                _ => Err(self.link.odd("decide", &answer)),
+            },
+            _ => Err(self.link.odd("decide", &answer)),
+        }
+    }
+
+    /// What is decided, but not done.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn left(&self) -> Result<Vec<(Millis, String)>, QueueError> {
+        let answer = self.link.call("look at what is left", redis::cmd("HGETALL").arg(&self.keys.left)).await?;
+        let Value::Array(fields) = &answer else { return Err(self.link.odd("look at what is left", &answer)) };
+        let pairs = fields.chunks_exact(2).filter_map(|pair| {
+            let tick = text(&pair[0])?.parse().ok()?;
+            Some((Millis(tick), text(&pair[1])?))
+        });
+        let mut left: Vec<_> = pairs.collect();
+        left.sort_unstable_by_key(|(tick, _)| *tick);
+        Ok(left)
+    }
+
+    /// These are done.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn finish(&self, ticks: &[Millis]) -> Result<(), QueueError> {
+        let ticks: Vec<i64> = ticks.iter().map(|tick| tick.0).collect();
+        if ticks.is_empty() {
+            return Ok(());
+        }
+        self.link.call("finish ticks", redis::cmd("HDEL").arg(&self.keys.left).arg(&ticks)).await.map(drop)
+    }
+
+    /// Fire no more until it is resumed. False when it was paused already.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn pause(&self, who: &str) -> Result<bool, QueueError> {
+        let command = redis::cmd("HSETNX").arg(&self.keys.state).arg("paused").arg(who).clone();
+        Ok(self.link.call("pause an entry", &command).await? == Value::Int(1))
+    }
+
+    /// Fire again, from now on. The last tick that was decided before the pause; none when it was not paused.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn resume(&self) -> Result<Option<Millis>, QueueError> {
+        let command = RESUME.command_of(&[&self.keys.state]).arg(self.clock.argument()).clone();
+        let answer = RESUME.call(&self.link, &command).await?;
+        Ok(text(&answer).and_then(|tick| tick.parse().ok()).map(Millis))
+    }
+}
+
+fn time(value: &Value) -> Millis {
+    if let Value::Int(now) = value { Millis(*now) } else { Millis(0) }
+}
+
+fn job(text: &str) -> Option<(QueueName, JobId)> {
+    let (queue, id) = text.split_once(' ')?;
+    Some((QueueName::parse(queue).ok()?, JobId::parse(id).ok()?))
+}

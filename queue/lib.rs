@@ -50,6 +50,7 @@ pub mod shards;
 pub mod state;
 #[cfg(feature = "worker")]
 mod stop;
+mod vitals;
 #[cfg(feature = "worker")]
 mod wake;
 #[cfg(feature = "worker")]
@@ -67,6 +68,7 @@ pub use operator::{Cancelled, Moved, Operator, Skipped};
 pub use producer::{Producer, Receipt, Revival};
 pub use scripts::door;
 pub use server::{Durability, Fitness, check, tie_to_store};
+pub use vitals::{Pulse, Sign, Trouble, Vitals};
 
 #[cfg(feature = "worker")]
 pub use self::{

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use liaison_queue::{
-    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, QueueName, Screen, SentinelUser,
-    Served, Shares, Stop, TlsFiles, Worker, WorkerOptions, batches::Batches, clock::Clock, envelope::Limits,
+    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName, Screen,
+    SentinelUser, Served, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions, batches::Batches, clock::Clock,
+    envelope::Limits,
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -34,6 +35,8 @@ pub(crate) struct App {
     pub(crate) isolation: Isolation,
     /// How to start another process of the kind; without it, suspects wait.
     pub(crate) again: Option<Again>,
+    /// Where all parts show that they progress.
+    pub(crate) vitals: Vitals,
 }
 
 /// A running daemon.
@@ -67,7 +70,7 @@ impl App {
             },
         };
         let link = Link::new(redis.url.expose(), options)?;
-        Ok(Self { config, link, isolation: Isolation::None, again: None })
+        Ok(Self { config, link, isolation: Isolation::None, again: None, vitals: Vitals::default() })
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -169,6 +172,7 @@ impl App {
             diagnostics: config.worker.diagnostics,
             stopping: stop.watch(),
             observer,
+            pulse: self.vitals.part("the recorder"),
         }
         .start();
         let screen: Arc<dyn Screen> = match store {
@@ -213,6 +217,7 @@ impl App {
             limits: self.limits(),
             memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
             limiter: Limiter::new(self.link.clone(), Clock::Redis, config.worker.lease * PERMIT_LEASES),
+            vitals: self.vitals.clone(),
         })
     }
 }
@@ -256,6 +261,7 @@ impl Screen for NoHistory {
     fn screen<'a>(
         &'a self,
         _: &'a [Arc<liaison_queue::Claimed>],
+        _: &'a Pulse,
     ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(std::future::ready(()))
     }

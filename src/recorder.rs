@@ -9,7 +9,7 @@ use std::{
 };
 
 use liaison_queue::{
-    Claimed, Ended, Hold, Phase, Settlement, Shares, Stopping,
+    Claimed, Ended, Hold, Phase, Pulse, Settlement, Shares, Stopping,
     clock::Millis,
     outcome::{Done, Failure},
 };
@@ -24,6 +24,8 @@ use crate::{
 
 /// The most rows in one commit: long enough to make the commit not count, short enough to bound its time.
 const GROUP: usize = 2000;
+/// With nothing to record, how often the recorder shows that it would.
+const SHOW_LIFE: Duration = Duration::from_secs(1);
 /// How often a lease is looked at again that ran out on our own clock only.
 const UNCERTAIN: Duration = Duration::from_millis(100);
 /// A row that the store refuses in every form is tried again after this long, and an operator is told.
@@ -68,6 +70,8 @@ pub(crate) struct Recorder {
     pub(crate) stopping: Stopping,
     /// Told of every run that was recorded.
     pub(crate) observer: Option<mpsc::UnboundedSender<Run>>,
+    /// Beaten with every batch, every attempt at the store, and every second without work.
+    pub(crate) pulse: Pulse,
 }
 
 /// What becomes of a finished job.
@@ -113,10 +117,12 @@ impl Recorder {
     async fn run(self, mut receiver: mpsc::UnboundedReceiver<Finished>) {
         let (mut batch, mut uncertain) = (Vec::with_capacity(GROUP), Vec::new());
         loop {
-            let more = if uncertain.is_empty() {
-                receiver.recv_many(&mut batch, GROUP).await > 0
-            } else {
-                tokio::time::timeout(UNCERTAIN, receiver.recv_many(&mut batch, GROUP)).await.is_ok_and(|n| n > 0)
+            self.pulse.beat();
+            let patience = if uncertain.is_empty() { SHOW_LIFE } else { UNCERTAIN };
+            let more = match tokio::time::timeout(patience, receiver.recv_many(&mut batch, GROUP)).await {
+                Ok(count) => count > 0,
+                Err(_) if uncertain.is_empty() => continue,
+                Err(_) => false,
             };
             batch.append(&mut uncertain);
             if batch.is_empty() && !more {
@@ -194,10 +200,11 @@ impl Recorder {
         let Some(store) = &self.store else { return vec![Recorded::New; exits.len()] };
         let (mut rest, mut outage) = (exits, None);
         let recorded = loop {
+            self.pulse.beat();
             match store.record(rest).await {
                 Ok(recorded) => break recorded,
                 Err((fault, back)) => {
-                    self.patience.wait("record runs", &fault, &mut outage).await;
+                    self.patience.wait("record runs", &fault, &mut outage, &self.pulse).await;
                     // The outage may have outlasted a lease: then somebody else records that job.
                     let held: Vec<bool> = ends.iter().map(|end| end.job.hold() != Hold::Lost).collect();
                     let mut keep = held.iter();
@@ -206,7 +213,7 @@ impl Recorder {
                 }
             }
         };
-        self.patience.over(outage);
+        self.patience.over(outage, &self.pulse);
         let repeats = recorded.iter().filter(|what| **what == Recorded::Known).count();
         if repeats > 0 {
             info!(repeats, "{repeats} runs had been recorded before: repeats, dropped");

@@ -65,6 +65,9 @@ impl Settlement {
 
     /// Send it on its way; it is settled in the order of sending.
     pub fn send(self) {
+        if matches!(self.how, How::Park { at: None, .. }) {
+            self.job.meters().handed_back.inc();
+        }
         let Acknowledger(way) = self.job.acknowledger().clone();
         // The settling task lives as long as any job does, so this cannot fail but in a process that is torn down.
         let _ = way.send(self);
@@ -224,6 +227,7 @@ impl Settler {
         for (at, job) in jobs.enumerate() {
             job.claim.close(1);
             if lost.contains(&at) {
+                job.meters().late.inc();
                 warn!(job.id = %job.id, queue = %job.queue, "the result of {} came too late: its lease was lost", job.id);
             }
         }

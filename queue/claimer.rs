@@ -177,6 +177,7 @@ impl Claimer {
         };
         self.flow.shares().learn_time(reply.now);
         self.flow.fed(want, reply.items.len());
+        self.flow.meters.claimed(reply.items.len());
         if progress.paused != reply.paused {
             progress.paused = reply.paused;
             let what = if reply.paused { "paused: claiming nothing from it" } else { "resumed" };

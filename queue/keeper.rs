@@ -141,6 +141,8 @@ impl Keeper {
             self.pulse.beat();
             let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
             kept.suspects.know(kept.scripts.queue.number(), reaped.suspects);
+            kept.flow.meters.taken_back.inc_by(reaped.back);
+            kept.flow.meters.crashed.inc_by(reaped.condemned);
             if reaped.back > 0 {
                 warn!(
                     queue = %kept.scripts.queue, jobs = reaped.back, buried = reaped.condemned,
@@ -175,6 +177,7 @@ impl Keeper {
                 } else if claim.is_needed() {
                     // Invariant: whoever lost a lease can neither record nor acknowledge under it.
                     claim.lose();
+                    kept.flow.meters.lost.inc_by(claim.open() as u64);
                     kept.leases.remove(&claim.token);
                     // The sooner they stop here, the less is done twice.
                     claim.running().for_each(|job| job.cancel("by losing its lease".to_owned()));

@@ -37,6 +37,8 @@ mod lanes;
 mod leases;
 pub mod limiter;
 mod link;
+#[cfg(feature = "worker")]
+pub mod meters;
 #[cfg(all(test, feature = "worker"))]
 mod model_tests;
 mod names;

@@ -165,6 +165,10 @@ impl Link {
         if let Some(pulse) = &self.pulse {
             pulse.beat();
         }
+        #[cfg(feature = "worker")]
+        if answer.is_err() {
+            crate::meters::redis_failed();
+        }
         answer
     }
 

@@ -183,7 +183,7 @@ impl Assembly {
         screen: &Arc<dyn Screen>,
         stop: &Stop,
     ) {
-        let flow = Flow::new(shares, served.concurrency, served.weight);
+        let flow = Flow::new(&served.name, shares, served.concurrency, served.weight);
         let buffer = Arc::<Buffer>::default();
         let (suspects, watch) = SuspectWatch::over(served.shards);
         let alone = Arc::<tokio::sync::Mutex<()>>::default();

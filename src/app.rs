@@ -16,9 +16,11 @@ use crate::{
     config::Config,
     historian::Historian,
     isolation::{self, Again},
+    metrics::runs::RunMeters,
     patience::Patience,
     recorder::Recorder,
     runner::Runner,
+    vitals::Condition,
 };
 
 /// How long a reply waits for a host that asked for it.
@@ -37,12 +39,15 @@ pub(crate) struct App {
     pub(crate) again: Option<Again>,
     /// Where all parts show that they progress.
     pub(crate) vitals: Vitals,
+    /// How the daemon is, for all who tell it on.
+    pub(crate) condition: Condition,
 }
 
 /// A running daemon.
 pub(crate) struct Daemon {
     pub(crate) worker: Worker,
     pub(crate) stop: Stop,
+    pub(crate) condition: Condition,
     recorder: JoinSet<()>,
     /// The processes of suspects.
     wards: JoinSet<()>,
@@ -70,7 +75,14 @@ impl App {
             },
         };
         let link = Link::new(redis.url.expose(), options)?;
-        Ok(Self { config, link, isolation: Isolation::None, again: None, vitals: Vitals::default() })
+        Ok(Self {
+            config,
+            link,
+            isolation: Isolation::None,
+            again: None,
+            vitals: Vitals::default(),
+            condition: Condition::default(),
+        })
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -173,6 +185,7 @@ impl App {
             stopping: stop.watch(),
             observer,
             pulse: self.vitals.part("the recorder"),
+            meters: RunMeters::default(),
         }
         .start();
         let screen: Arc<dyn Screen> = match store {
@@ -198,7 +211,7 @@ impl App {
             (Some(again), Isolation::None) => isolation::watch(&worker.suspects, again, &stop.watch()),
             _ => JoinSet::new(),
         };
-        Ok(Daemon { worker, stop, recorder, wards })
+        Ok(Daemon { worker, stop, condition: self.condition.clone(), recorder, wards })
     }
 
     pub(crate) fn options(&self) -> Result<WorkerOptions> {

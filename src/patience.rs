@@ -12,6 +12,8 @@ use liaison_queue::{Phase, Pulse, Shares, Stopping, chain};
 use liaison_store::StoreError;
 use tracing::{error, info, warn};
 
+use crate::metrics::runs::store_failed;
+
 /// How often a store that is away is tried again.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -50,6 +52,7 @@ impl Patience {
     /// One failed attempt: say so the first time, hold back the claiming, and wait a little.
     pub(crate) async fn wait(&self, what: &str, fault: &StoreError, outage: &mut Option<Instant>, pulse: &Pulse) {
         pulse.waits_for(in_short(fault));
+        store_failed(outage.is_none());
         if outage.is_none() {
             *outage = Some(Instant::now());
             self.waiting.fetch_add(1, Ordering::AcqRel);

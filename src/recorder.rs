@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    metrics::runs::{JobMeters, RunMeters, committed},
     patience::Patience,
     runner::{Brief, Ran},
 };
@@ -72,6 +73,7 @@ pub(crate) struct Recorder {
     pub(crate) observer: Option<mpsc::UnboundedSender<Run>>,
     /// Beaten with every batch, every attempt at the store, and every second without work.
     pub(crate) pulse: Pulse,
+    pub(crate) meters: RunMeters,
 }
 
 /// What becomes of a finished job.
@@ -90,6 +92,10 @@ struct End {
     told: Option<String>,
     /// For the observer.
     seen: Option<Run>,
+    /// Where it is counted, how long it ran, and since when it waits for its record.
+    meters: Arc<JobMeters>,
+    took: Option<Duration>,
+    since: Millis,
 }
 
 /// How a job is settled once its row stands.
@@ -135,6 +141,7 @@ impl Recorder {
                     Hold::Uncertain if self.stopping.has_reached(Phase::Abandon) => {}
                     Hold::Uncertain => uncertain.push(finished),
                     Hold::Lost => {
+                        finished.job.dropped();
                         let id = &finished.job.id;
                         warn!(job.id = %id, "{id} ended too late: its lease was lost, it runs elsewhere; result dropped");
                     }
@@ -155,8 +162,11 @@ impl Recorder {
                 Step::Record(exit, job, after) => {
                     let told = matches!(after, After::Leave { reply: true, .. }).then(|| reply(&exit.run));
                     let seen = self.observer.is_some().then(|| exit.run.clone());
+                    let meters = self.meters.of(&job.queue, &exit.run.name);
+                    let took = exit.run.duration_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+                    let since = Millis::at(exit.run.finished_at);
                     exits.push(*exit);
-                    ends.push(End { job, after, told, seen });
+                    ends.push(End { job, after, told, seen, meters, took, since });
                 }
             }
         }
@@ -164,7 +174,10 @@ impl Recorder {
             return;
         }
         let recorded = self.record(exits, &mut ends).await;
-        for (End { job, after, told, seen }, recorded) in ends.into_iter().zip(recorded) {
+        let oldest = ends.iter().map(|end| end.since).min().unwrap_or_else(|| self.shares.now());
+        let lag = u64::try_from(self.shares.now().0 - oldest.0).unwrap_or(0);
+        committed(ends.len(), Duration::from_millis(lag));
+        for (End { job, after, told, seen, meters, took, .. }, recorded) in ends.into_iter().zip(recorded) {
             if let (Some(observer), Some(run)) = (&self.observer, seen) {
                 // An observer that went away has seen enough.
                 let _ = observer.send(run);
@@ -175,6 +188,7 @@ impl Recorder {
                 Settlement::snooze(job, self.shares.now().plus(REFUSED_AGAIN)).send();
                 continue;
             }
+            meters.ended(after.outcome(), took);
             match after {
                 After::Leave { outcome, .. } => Settlement::leave(job, queue_outcome(outcome), told).send(),
                 After::Retry(when) => Settlement::retry(job, when).send(),
@@ -190,7 +204,9 @@ impl Recorder {
         let reason = Some("the store refused the texts of this run; see the daemon's log".to_owned());
         let run = row(job, &brief, self.shares.now(), outcome, reason, None);
         let burial = (outcome == RunOutcome::Dead).then(|| burial(job));
-        let end = End { job: Arc::clone(job), after: After::Leave { reply: false, outcome }, told: None, seen: None };
+        let meters = self.meters.of(&job.queue, &run.name);
+        let (after, since) = (After::Leave { reply: false, outcome }, self.shares.now());
+        let end = End { job: Arc::clone(job), after, told: None, seen: None, meters, took: None, since };
         let recorded = self.record(vec![Exit { run, burial }], &mut vec![end]).await;
         !matches!(recorded.first(), Some(Recorded::Refused(_)) | None)
     }
@@ -243,7 +259,10 @@ impl Recorder {
                 Self::leave(job, &brief, at, RunOutcome::Done, None, result)
             }
             Err(Failure::Retry { reason, after }) => Self::retry(job, &brief, at, reason, after),
-            Err(Failure::Snooze { until }) => Step::Settle(Settlement::snooze(job, until)),
+            Err(Failure::Snooze { until }) => {
+                self.meters.of(&job.queue, &brief.name).snoozed.inc();
+                Step::Settle(Settlement::snooze(job, until))
+            }
             Err(Failure::HandBack) => Step::Settle(Settlement::hand_back(job)),
             Err(Failure::Fatal { reason }) => Self::leave(job, &brief, at, RunOutcome::Dead, Some(reason), None),
             Err(Failure::Expired) => {

@@ -97,6 +97,10 @@ impl Node {
         match self.connect(self.response_timeout).await {
             Ok(connection) => {
                 current.generation += 1;
+                #[cfg(feature = "worker")]
+                if current.generation > 1 {
+                    crate::meters::redis_connected_again();
+                }
                 current.not_before = None;
                 current.connection = Some(connection.clone());
                 Ok((connection, current.generation))

@@ -4,20 +4,27 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use liaison_queue::{
-    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, QueueName, Screen, SentinelUser,
-    Served, Shares, Stop, TlsFiles, Worker, WorkerOptions, batches::Batches, clock::Clock, envelope::Limits,
+    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName, Screen,
+    SentinelUser, Served, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions, batches::Batches, clock::Clock,
+    envelope::Limits,
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tracing::{error, info, warn};
 
 use crate::{
-    config::Config,
+    config::{Config, schedule},
     historian::Historian,
     isolation::{self, Again},
+    metrics::runs::RunMeters,
     patience::Patience,
     recorder::Recorder,
     runner::Runner,
+    scheduler::Scheduler,
+    vitals::Condition,
 };
 
 /// How long a reply waits for a host that asked for it.
@@ -34,13 +41,21 @@ pub(crate) struct App {
     pub(crate) isolation: Isolation,
     /// How to start another process of the kind; without it, suspects wait.
     pub(crate) again: Option<Again>,
+    /// Where all parts show that they progress.
+    pub(crate) vitals: Vitals,
+    /// How the daemon is, for all who tell it on.
+    pub(crate) condition: Condition,
+    /// When work starts by itself, as it was read last.
+    pub(crate) schedule: watch::Sender<Arc<Vec<schedule::Entry>>>,
 }
 
 /// A running daemon.
 pub(crate) struct Daemon {
     pub(crate) worker: Worker,
     pub(crate) stop: Stop,
+    pub(crate) condition: Condition,
     recorder: JoinSet<()>,
+    scheduler: JoinSet<()>,
     /// The processes of suspects.
     wards: JoinSet<()>,
 }
@@ -67,7 +82,15 @@ impl App {
             },
         };
         let link = Link::new(redis.url.expose(), options)?;
-        Ok(Self { config, link, isolation: Isolation::None, again: None })
+        Ok(Self {
+            config,
+            link,
+            isolation: Isolation::None,
+            again: None,
+            vitals: Vitals::default(),
+            condition: Condition::default(),
+            schedule: watch::Sender::default(),
+        })
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -169,8 +192,11 @@ impl App {
             diagnostics: config.worker.diagnostics,
             stopping: stop.watch(),
             observer,
+            pulse: self.vitals.part("the recorder"),
+            meters: RunMeters::default(),
         }
         .start();
+        let scheduler = self.scheduler(store.clone());
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
@@ -190,11 +216,27 @@ impl App {
         let worker = Worker::start(&self.link, &options, &shares, screen, handler, finish, &stop).await?;
         let mut recorder = JoinSet::new();
         recorder.spawn(recording);
+        let mut scheduling = JoinSet::new();
+        if self.isolation == Isolation::None {
+            scheduling.spawn(scheduler.run(stop.watch()));
+        }
         let wards = match (&self.again, self.isolation) {
             (Some(again), Isolation::None) => isolation::watch(&worker.suspects, again, &stop.watch()),
             _ => JoinSet::new(),
         };
-        Ok(Daemon { worker, stop, recorder, wards })
+        Ok(Daemon { worker, stop, condition: self.condition.clone(), recorder, scheduler: scheduling, wards })
+    }
+
+    fn scheduler(&self, store: Option<Store>) -> Scheduler {
+        Scheduler {
+            entries: self.schedule.subscribe(),
+            link: self.link.clone(),
+            producer: self.producer(),
+            store,
+            clock: Clock::Redis,
+            id_memory: self.config.queues.id_memory,
+            pulse: self.vitals.part("the scheduler"),
+        }
     }
 
     pub(crate) fn options(&self) -> Result<WorkerOptions> {
@@ -213,6 +255,7 @@ impl App {
             limits: self.limits(),
             memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
             limiter: Limiter::new(self.link.clone(), Clock::Redis, config.worker.lease * PERMIT_LEASES),
+            vitals: self.vitals.clone(),
         })
     }
 }
@@ -225,12 +268,17 @@ impl Daemon {
             Some(_) = self.recorder.join_next() => {
                 error!("the recorder ended without being told to, which is a bug");
             }
+            Some(_) = self.scheduler.join_next() => {
+                error!("the scheduler ended without being told to, which is a bug");
+            }
         }
     }
 
     /// Until all that ended is recorded and settled, or it takes too long; the worker is gone then.
     pub(crate) async fn end(mut self, patience: Duration) {
         self.worker.drained().await;
+        // It stops between two rounds; what it leaves half done, another daemon does.
+        self.scheduler.shutdown().await;
         let recorded = async { while self.recorder.join_next().await.is_some() {} };
         if tokio::time::timeout(patience, recorded).await.is_err() {
             warn!("the store did not take the last results in time; those jobs will be claimed and run again");
@@ -256,6 +304,7 @@ impl Screen for NoHistory {
     fn screen<'a>(
         &'a self,
         _: &'a [Arc<liaison_queue::Claimed>],
+        _: &'a Pulse,
     ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(std::future::ready(()))
     }

@@ -18,6 +18,7 @@ mod manual;
 mod migrate;
 mod queues;
 mod runs;
+mod schedule;
 mod typed;
 mod whereabouts;
 mod words;
@@ -89,6 +90,9 @@ enum Command {
     /// How deep and how old the queues are; pause, resume and empty them
     #[command(subcommand)]
     Queues(queues::QueuesCommand),
+    /// When work starts by itself: what comes next, what was; run, pause and resume an entry
+    #[command(subcommand)]
+    Schedule(schedule::ScheduleCommand),
     /// Jobs that go one at a time: whose turn it is, and who waits
     #[command(subcommand)]
     Lanes(lanes::LanesCommand),
@@ -149,6 +153,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Runs(command) => runs::run(&global, &command),
         Command::Dead(command) => dead::run(&global, &command),
         Command::Queues(command) => queues::run(&global, &command),
+        Command::Schedule(command) => schedule::run(&global, &command),
         Command::Lanes(command) => lanes::run(&global, &command),
         Command::Batches(command) => batches::run(&global, &command),
         Command::Workers(command) => workers::run(&global, &command),

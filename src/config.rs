@@ -14,6 +14,7 @@ mod documents;
 pub(crate) mod environment;
 mod file;
 pub(crate) mod hint;
+pub(crate) mod http;
 mod key;
 pub(crate) mod log;
 pub(crate) mod mistake;
@@ -33,6 +34,7 @@ pub(crate) mod units;
 pub(crate) mod url;
 pub(crate) mod worker;
 
+use http::Http;
 use key::Value;
 use log::Log;
 use mistake::{ConfigError, Warning};
@@ -56,6 +58,7 @@ pub(crate) struct Config {
     /// The queues to serve; at least one.
     pub(crate) queue: Vec<Queue>,
     pub(crate) scheduler: Scheduler,
+    pub(crate) http: Http,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -68,8 +71,9 @@ impl Config {
         let queues = Queues::read(reader);
         let queue = Queue::read_all(reader, worker.concurrency);
         let scheduler = Scheduler::read(reader);
+        let http = Http::read(reader);
         let log = Log::read(reader);
-        Self { redis, store, worker, queues, queue, scheduler, log, entries: std::mem::take(&mut reader.entries) }
+        Self { redis, store, worker, queues, queue, scheduler, http, log, entries: std::mem::take(&mut reader.entries) }
     }
 }
 
@@ -116,6 +120,16 @@ pub(crate) struct Loaded {
     pub(crate) warnings: Vec<Warning>,
     /// The file that was read, if any.
     pub(crate) file: Option<PathBuf>,
+}
+
+impl Loaded {
+    /// What the schedule file says, if there is one.
+    pub(crate) fn schedule(&self) -> Result<Vec<schedule::Entry>, ConfigError> {
+        match self.config.scheduler.path(self.file.as_deref()) {
+            Some(path) => schedule::read(&path, self.config.worker.diagnostics),
+            None => Ok(Vec::new()),
+        }
+    }
 }
 
 /// Every key there is, in the order of the documentation.

@@ -20,7 +20,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use liaison_queue::{Link, Phase, Producer, QueueError, Stopping, chain, clock::Clock, clock::Millis};
+use liaison_queue::{Link, Phase, Producer, Pulse, QueueError, Stopping, chain, clock::Clock, clock::Millis};
 use liaison_store::Store;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -43,20 +43,25 @@ pub(crate) struct Scheduler {
     pub(crate) clock: Clock,
     /// How long the queue remembers the id of a job that has left.
     pub(crate) id_memory: Duration,
+    pub(crate) pulse: Pulse,
 }
 
 impl Scheduler {
     /// Until the daemon stops.
     pub(crate) async fn run(mut self, mut stopping: Stopping) {
         let mut away = None;
+        self.pulse.beat();
         let mut turns = self.take_up();
         while !stopping.has_reached(Phase::Drain) {
+            self.pulse.beat();
             let wait = match self.round(&mut turns).await {
                 Ok(wait) => {
+                    self.pulse.has_all();
                     back(&mut away);
                     wait
                 }
                 Err(fault) => {
+                    self.pulse.waits_for(&format!("Redis {}", fault.in_short()));
                     if away.is_none() {
                         away = Some(Instant::now());
                         warn!(error = chain(&fault), "the schedule waits: Redis {}", fault.in_short());

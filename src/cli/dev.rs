@@ -77,7 +77,9 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     let again = Again { args: global.again(None), environment, unset };
     let loaded = global.load_with(Vec::new(), None, fixed)?;
     telemetry::start(&loaded.config.log);
+    let schedule = loaded.schedule()?;
     let app = App { again: Some(again), ..App::new(loaded.config)? };
+    app.schedule.send_replace(schedule.into());
     liaison_store::migrate(&app.database()?).await.context("prepare the store")?;
     let mut signals = Signals::listen()?;
     let (observer, mut seen) = mpsc::unbounded_channel();

@@ -148,6 +148,21 @@ async fn one(app: &App, args: &EnqueueArgs, json: bool) -> Result<ExitCode> {
         ties,
     };
     let envelope = serde_json::to_string(&envelope).context("write the envelope")?;
+    send(app, Sending { envelope, id, queue, run_at: due.run_at, wait: args.wait }, json).await
+}
+
+/// One envelope on its way.
+pub(super) struct Sending {
+    pub(super) envelope: String,
+    pub(super) id: Option<JobId>,
+    pub(super) queue: Option<QueueName>,
+    pub(super) run_at: Option<i64>,
+    pub(super) wait: Option<Duration>,
+}
+
+/// Enqueue it, wait for its end if that is asked for, and answer.
+pub(super) async fn send(app: &App, sending: Sending, json: bool) -> Result<ExitCode> {
+    let Sending { envelope, id, queue, run_at, wait } = sending;
     let receipts = app.producer().enqueue(&[envelope]).await?;
     let receipt = receipts.into_iter().next().context("Redis gave no answer for the envelope")?;
     // Where it waits, of all the parts of its queue.
@@ -158,15 +173,15 @@ async fn one(app: &App, args: &EnqueueArgs, json: bool) -> Result<ExitCode> {
     let mut answer = Answer::of(receipt, id.as_ref());
     // One with its unique key is there already: then that is the job to wait for.
     let awaited = answer.other().and_then(|of| JobId::parse(of).ok()).or(id);
-    if let (Some(patience), Some(id), false) = (args.wait, &awaited, answer.status == Status::Rejected) {
+    if let (Some(patience), Some(id), false) = (wait, &awaited, answer.status == Status::Rejected) {
         waiting::wait(app, &queue, id, patience, &mut answer).await?;
     }
     if json {
         answer::json(&answer);
     } else {
-        answer.say(&queue, due.run_at);
+        answer.say(&queue, run_at);
     }
-    Ok(if answer.is_good(args.wait.is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if answer.is_good(wait.is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn refuse_too_long(args: &EnqueueArgs) -> Result<(), Usage> {

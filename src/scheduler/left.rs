@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use liaison_queue::{JobId, clock::Millis};
 use liaison_store::{TickRow, TickStatus};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::policy::{Missed, ON_TIME};
 use crate::config::schedule::{Entry, Overlap};
@@ -43,7 +43,7 @@ impl Left {
         let from = if on_time { Millis::at(tick) } else { now };
         let wait = entry.wait(tick);
         let run_at = (!wait.is_zero()).then(|| from.plus(wait));
-        let envelope = envelope(entry, &id, run_at, Some(tick));
+        let envelope = envelope(entry, &id, run_at, Some(tick)).to_string();
         let job = Some(LeftJob { id, queue, envelope });
         Self { status: TickStatus::Fired, decided_at: now.0, reason: None, until: None, ticks: None, job }
     }
@@ -86,7 +86,7 @@ pub(crate) fn job_id(entry: &Entry, tick: DateTime<Utc>) -> String {
 }
 
 /// The entry's job. What it is for stands in the envelope, for those who look at the job.
-pub(crate) fn envelope(entry: &Entry, id: &str, run_at: Option<Millis>, tick: Option<DateTime<Utc>>) -> String {
+pub(crate) fn envelope(entry: &Entry, id: &str, run_at: Option<Millis>, tick: Option<DateTime<Utc>>) -> Value {
     let mut schedule = json!({"entry": entry.name.as_str()});
     if let Some(tick) = tick {
         schedule["tick"] = tick.to_rfc3339_opts(SecondsFormat::Secs, true).into();
@@ -101,7 +101,7 @@ pub(crate) fn envelope(entry: &Entry, id: &str, run_at: Option<Millis>, tick: Op
     if let Some(run_at) = run_at {
         envelope["run_at"] = run_at.0.into();
     }
-    envelope.to_string()
+    envelope
 }
 
 impl Entry {

@@ -50,7 +50,11 @@ pub(crate) fn plan(ticks: &Ticks, catch_up: CatchUp, after: DateTime<Utc>, now: 
 
 /// What lies before the first late tick that is made up for.
 fn missed(ticks: &Ticks, after: DateTime<Utc>, late: DateTime<Utc>, kept: Option<DateTime<Utc>>) -> Option<Missed> {
-    let until = kept.map_or(late, |kept| kept - chrono::Duration::seconds(1)).max(after);
+    all(ticks, after, kept.map_or(late, |kept| kept - chrono::Duration::seconds(1)).max(after))
+}
+
+/// All ticks of a span as one: its ends, and their number.
+pub(crate) fn all(ticks: &Ticks, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<Missed> {
     let first = ticks.between(after, until).next()?;
     let last = ticks.latest(after, until, 1).pop()?;
     Some(Missed { first, last, count: ticks.between(after, until).take(MAX_COUNTED).count() })

@@ -45,6 +45,7 @@ fn daemon(link: &Link, store: &Store, clock: &Clock, entries: &Arc<Vec<Entry>>) 
         store: Some(store.clone()),
         clock: clock.clone(),
         id_memory: Duration::from_mins(10),
+        pulse: liaison_queue::Vitals::default().part("the scheduler"),
     }
 }
 

@@ -4,15 +4,20 @@
 //! daemon, once it is back, or another one that looks, puts the job into its queue under the same id, writes the same
 //! row, and strikes it out. An id that the queue may have forgotten by then is looked up in the history first.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use liaison_queue::{
     Inspector, JobId, Link, QueueError, QueueName, Receipt, chain,
     clock::{Clock, Millis},
+    meters::SECONDS,
     schedule::{CLOCK_MISTAKE, Decided, Known, Slot},
     shards,
 };
 use liaison_store::TickStatus;
+use prometheus::{Histogram, IntCounterVec};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -20,7 +25,18 @@ use super::{
     left::{Left, LeftJob},
     policy,
 };
-use crate::config::schedule::{Entry, Overlap};
+use crate::{
+    config::schedule::{Entry, Overlap},
+    metrics,
+};
+
+static TICKS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    metrics::counters("liaison_schedule_ticks_total", "Ticks decided by this daemon.", &["schedule", "status"])
+});
+static LATENESS: LazyLock<Histogram> = LazyLock::new(|| {
+    let help = "From the instant of a tick to its decision, of ticks that fired.";
+    metrics::histogram("liaison_schedule_lateness_seconds", help, &SECONDS)
+});
 
 /// What others have decided is theirs to do for so long; it takes them a few milliseconds.
 const THEIRS: Duration = Duration::from_secs(2);
@@ -162,12 +178,15 @@ impl Turn {
         Ok((left, last))
     }
 
-    fn say(&self, _tick: Millis, left: &Left) {
+    fn say(&self, tick: Millis, left: &Left) {
         let name = &self.entry.name;
         let ticks = left.ticks.unwrap_or(1);
+        TICKS.with_label_values(&[name.as_str(), left.status.as_str()]).inc_by(u64::try_from(ticks).unwrap_or(0));
         let why = left.reason.as_deref().unwrap_or_default();
         match left.status {
             TickStatus::Fired => {
+                #[expect(clippy::cast_precision_loss, reason = "milliseconds of lateness")]
+                LATENESS.observe((left.decided_at - tick.0) as f64 / 1000.0);
                 debug!(schedule = %name, "{name} fires");
             }
             TickStatus::Missed => warn!(schedule = %name, ticks, "{name}: {ticks} of its ticks were missed: {why}"),

@@ -22,7 +22,7 @@ script!(DECIDE, "decide", "lua/decide.lua");
 script!(RESUME, "resume an entry", "lua/resume_entry.lua");
 
 /// Ticks whose jobs or rows are not through yet: beyond this nothing more is decided, and ticks are late.
-pub const MAX_LEFT: usize = 10_000;
+pub const MAX_LEFT: usize = 1_000;
 /// A last tick that lies farther ahead than this was decided by a clock that was wrong.
 pub const CLOCK_MISTAKE: Duration = Duration::from_hours(1);
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
+use futures_util::FutureExt as _;
 use liaison_queue::{
     Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName, Screen,
     SentinelUser, Served, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions, batches::Batches, clock::Clock,
@@ -23,7 +24,7 @@ use crate::{
     patience::Patience,
     recorder::Recorder,
     runner::Runner,
-    scheduler::Scheduler,
+    scheduler::{self, Recording, Scheduler},
     vitals::Condition,
 };
 
@@ -196,7 +197,7 @@ impl App {
             meters: RunMeters::default(),
         }
         .start();
-        let scheduler = self.scheduler(store.clone());
+        let (scheduler, recording_ticks) = self.scheduler(store.clone());
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
@@ -218,7 +219,8 @@ impl App {
         recorder.spawn(recording);
         let mut scheduling = JoinSet::new();
         if self.isolation == Isolation::None {
-            scheduling.spawn(scheduler.run(stop.watch()));
+            let scheduler = scheduler.run(stop.watch());
+            scheduling.spawn(async { tokio::join!(scheduler, recording_ticks.run()) }.map(drop));
         }
         let wards = match (&self.again, self.isolation) {
             (Some(again), Isolation::None) => isolation::watch(&worker.suspects, again, &stop.watch()),
@@ -227,8 +229,9 @@ impl App {
         Ok(Daemon { worker, stop, condition: self.condition.clone(), recorder, scheduler: scheduling, wards })
     }
 
-    fn scheduler(&self, store: Option<Store>) -> Scheduler {
-        Scheduler {
+    fn scheduler(&self, store: Option<Store>) -> (Scheduler, Recording) {
+        let (records, recording) = scheduler::records(store.clone());
+        let scheduler = Scheduler {
             entries: self.schedule.subscribe(),
             link: self.link.clone(),
             producer: self.producer(),
@@ -236,7 +239,9 @@ impl App {
             clock: Clock::Redis,
             id_memory: self.config.queues.id_memory,
             pulse: self.vitals.part("the scheduler"),
-        }
+            records,
+        };
+        (scheduler, recording)
     }
 
     pub(crate) fn options(&self) -> Result<WorkerOptions> {
@@ -277,8 +282,11 @@ impl Daemon {
     /// Until all that ended is recorded and settled, or it takes too long; the worker is gone then.
     pub(crate) async fn end(mut self, patience: Duration) {
         self.worker.drained().await;
-        // It stops between two rounds; what it leaves half done, another daemon does.
-        self.scheduler.shutdown().await;
+        // It stops between two rounds. What it leaves half done, another daemon does.
+        let scheduled = async { while self.scheduler.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, scheduled).await.is_err() {
+            self.scheduler.shutdown().await;
+        }
         let recorded = async { while self.recorder.join_next().await.is_some() {} };
         if tokio::time::timeout(patience, recorded).await.is_err() {
             warn!("the store did not take the last results in time; those jobs will be claimed and run again");

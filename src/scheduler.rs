@@ -8,6 +8,7 @@
 pub(crate) mod crontab;
 pub(crate) mod left;
 pub(crate) mod policy;
+mod recording;
 #[cfg(test)]
 mod simulation;
 pub(crate) mod ticks;
@@ -22,10 +23,11 @@ use std::{
 use futures_util::future::join_all;
 use liaison_queue::{Link, Phase, Producer, Pulse, QueueError, Stopping, chain, clock::Clock, clock::Millis};
 use liaison_store::Store;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use crate::config::schedule::Entry;
+pub(crate) use recording::{Ended, Recording};
 use turn::Turn;
 
 /// The clock is looked at so often, whatever it said before: it may be put, and a machine that slept does not know it.
@@ -44,6 +46,15 @@ pub(crate) struct Scheduler {
     /// How long the queue remembers the id of a job that has left.
     pub(crate) id_memory: Duration,
     pub(crate) pulse: Pulse,
+    /// Where ticks go when their jobs are in their queues.
+    pub(crate) records: mpsc::UnboundedSender<Ended>,
+}
+
+/// Where the ticks of a scheduler go, and who records them.
+pub(crate) fn records(store: Option<Store>) -> (mpsc::UnboundedSender<Ended>, Recording) {
+    // Bounded by what may be left of each entry.
+    let (records, receiver) = mpsc::unbounded_channel();
+    (records, Recording { store, receiver })
 }
 
 impl Scheduler {

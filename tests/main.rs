@@ -14,6 +14,7 @@ mod outages;
 mod recording;
 mod regressions;
 mod retrying;
+mod scheduling;
 mod sharding;
 mod stopping;
 mod support;

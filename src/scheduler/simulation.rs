@@ -36,8 +36,9 @@ fn entry(name: &str, cron: &str) -> Entry {
     }
 }
 
-fn daemon(link: &Link, store: &Store, clock: &Clock, entries: &Arc<Vec<Entry>>) -> Scheduler {
-    Scheduler {
+fn daemon(link: &Link, store: &Store, clock: &Clock, entries: &Arc<Vec<Entry>>) -> (Scheduler, Recording) {
+    let (records, recording) = records(Some(store.clone()));
+    let scheduler = Scheduler {
         // A receiver whose sender is gone keeps what it has.
         entries: watch::channel(Arc::clone(entries)).1,
         link: link.clone(),
@@ -46,18 +47,22 @@ fn daemon(link: &Link, store: &Store, clock: &Clock, entries: &Arc<Vec<Entry>>) 
         clock: clock.clone(),
         id_memory: Duration::from_mins(10),
         pulse: liaison_queue::Vitals::default().part("the scheduler"),
-    }
+        records,
+    };
+    (scheduler, recording)
 }
 
 /// Every await is a place at which a task that is aborted stops for good, as a process that is killed.
-fn start(scheduler: Scheduler) -> tokio::task::JoinHandle<()> {
+fn start((mut scheduler, recording): (Scheduler, Recording)) -> tokio::task::JoinHandle<()> {
     tokio::spawn(async move {
-        let mut scheduler = scheduler;
         let mut turns = scheduler.take_up();
-        loop {
-            let _ = scheduler.round(&mut turns).await;
-            tokio::task::yield_now().await;
-        }
+        let rounds = async {
+            loop {
+                let _ = scheduler.round(&mut turns).await;
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::join!(rounds, recording.run());
     })
 }
 

@@ -5,6 +5,7 @@
 //! row, and strikes it out. An id that the queue may have forgotten by then is looked up in the history first.
 
 use std::{
+    collections::BTreeSet,
     sync::LazyLock,
     time::{Duration, Instant},
 };
@@ -24,6 +25,7 @@ use super::{
     LOOK, Scheduler,
     left::{Left, LeftJob},
     policy,
+    recording::Ended,
 };
 use crate::{
     config::schedule::{Entry, Overlap},
@@ -50,14 +52,16 @@ pub(crate) struct Turn {
     next: Option<Millis>,
     /// When to look at Redis again, whatever is due.
     look_at: Option<Instant>,
-    /// Something of ours is not through.
+    /// A job of ours may not be in its queue yet.
     unfinished: bool,
+    /// Ticks that wait here to be recorded.
+    in_hand: BTreeSet<Millis>,
 }
 
 impl Turn {
     pub(crate) fn new(entry: Entry, link: &Link, clock: &Clock) -> Self {
         let slot = Slot::new(link, &entry.name, clock.clone());
-        Self { entry, slot, known: None, next: None, look_at: None, unfinished: false }
+        Self { entry, slot, known: None, next: None, look_at: None, unfinished: false, in_hand: BTreeSet::new() }
     }
 
     /// Decide what is due and do what is left. Returns how long there is nothing more to do.
@@ -197,8 +201,14 @@ impl Turn {
 
     /// Do what others have decided and had time for, and did not.
     async fn succeed(&mut self, all: &Scheduler, now: Millis) -> Result<(), QueueError> {
+        let there = self.slot.left().await?;
+        // What is in hand is written when the store takes it; what is not there any more has been.
+        self.in_hand.retain(|tick| there.binary_search_by_key(tick, |(tick, _)| *tick).is_ok());
         let mut left = Vec::new();
-        for (tick, text) in self.slot.left().await? {
+        for (tick, text) in there {
+            if self.in_hand.contains(&tick) {
+                continue;
+            }
             match serde_json::from_str::<Left>(&text) {
                 Ok(one) if one.decided_at + millis(THEIRS) <= now.0 => left.push((tick, one)),
                 Ok(_) => self.look_again(THEIRS),
@@ -209,28 +219,28 @@ impl Turn {
         self.finish(all, now, left).await
     }
 
-    /// Enqueue, record, strike out: in this order, so that whoever comes after us does what we did not.
+    /// Enqueue, and hand on to be recorded and struck out: in this order, so that whoever comes after us does what we
+    /// did not.
     async fn finish(&mut self, all: &Scheduler, now: Millis, left: Vec<(Millis, Left)>) -> Result<(), QueueError> {
-        self.unfinished = !left.is_empty();
-        // Whatever goes wrong from here on, what is left stands in the slot.
-        let before = self.look_at;
-        if self.unfinished {
-            self.look_again(THEIRS);
-        }
-        let left = self.enqueue(all, now, left).await?;
-        self.unfinished = false;
-        let ticks: Vec<_> = left.iter().map(|(tick, _)| *tick).collect();
-        let entry = self.entry.name.as_str();
-        let rows = left.into_iter().map(|(tick, left)| left.row(entry, tick)).collect::<Vec<_>>();
-        if let Some(store) = &all.store
-            && !rows.is_empty()
-            && let Err(fault) = store.keep_ticks(rows).await
-        {
-            debug!(schedule = entry, error = chain(&fault), "{entry}: its ticks are recorded later");
+        if left.is_empty() {
             return Ok(());
         }
-        self.slot.finish(&ticks).await?;
-        self.look_at = before;
+        // Whatever goes wrong from here on, what is left stands in the slot.
+        let before = self.look_at;
+        self.look_again(THEIRS);
+        self.unfinished = true;
+        let count = left.len();
+        let done = self.enqueue(all, now, left).await?;
+        self.unfinished = false;
+        if done.len() == count {
+            self.look_at = before;
+        }
+        let ticks: Vec<_> = done.iter().map(|(tick, _)| *tick).collect();
+        let entry = self.entry.name.as_str();
+        let rows = done.into_iter().map(|(tick, left)| left.row(entry, tick)).collect();
+        self.in_hand.extend(&ticks);
+        // It ends after us.
+        let _ = all.records.send(Ended { slot: self.slot.clone(), ticks, rows });
         Ok(())
     }
 

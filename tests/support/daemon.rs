@@ -62,6 +62,8 @@ impl House {
             ("LIAISON_STORE__KEY_FILE", key.display().to_string()),
             ("LIAISON_WORKER__DIAGNOSTICS", "true".into()),
             ("LIAISON_WORKER__LEASE", "2s".into()),
+            // Nobody asks there unless a test does; and two daemons of one house must not want the same port.
+            ("LIAISON_HTTP__LISTEN", "off".into()),
             ("LIAISON_LOG__FORMAT", "human".into()),
         ];
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

@@ -14,12 +14,8 @@ use crate::{
     keys::EntryKeys,
     link::Link,
     names::{EntryName, JobId, QueueName},
-    scripts::{Script, millis, script, text},
+    scripts::{schedule, text},
 };
-
-script!(ADOPT, "adopt", "lua/adopt.lua");
-script!(DECIDE, "decide", "lua/decide.lua");
-script!(RESUME, "resume an entry", "lua/resume_entry.lua");
 
 /// Ticks whose jobs or rows are not through yet: beyond this nothing more is decided, and ticks are late.
 pub const MAX_LEFT: usize = 1_000;
@@ -69,13 +65,7 @@ impl Slot {
     /// # Errors
     /// When Redis does not answer.
     pub async fn adopt(&self, line: &str, enabled: bool) -> Result<Millis, QueueError> {
-        let mut command = ADOPT.command_of(&[&self.keys.state]);
-        command.arg(self.clock.argument()).arg(line).arg(if enabled { "on" } else { "off" });
-        command.arg(millis(CLOCK_MISTAKE));
-        match ADOPT.call(&self.link, &command).await? {
-            Value::Array(answer) if matches!(answer.as_slice(), [Value::Int(_)]) => Ok(time(&answer[0])),
-            odd => Err(self.link.odd("adopt", &odd)),
-        }
+        schedule::adopt(&self.link, &self.keys, &self.clock, line, enabled).await
     }
 
     /// # Errors
@@ -103,25 +93,16 @@ impl Slot {
         last: Option<(&QueueName, &JobId)>,
         left: &[(Millis, String)],
     ) -> Result<Decided, QueueError> {
-        let mut command = DECIDE.command_of(&[&self.keys.state, &self.keys.left]);
-        command.arg(self.clock.argument()).arg(from.0).arg(to.0);
-        command.arg(last.map_or_else(String::new, |(queue, id)| format!("{queue} {id}"))).arg(MAX_LEFT);
-        for (tick, what) in left {
-            command.arg(tick.0).arg(what);
-        }
-        let answer = DECIDE.call(&self.link, &command).await?;
-        match &answer {
-            Value::Array(parts) => match parts.as_slice() {
-                [Value::Int(0), _] => Ok(Decided::Otherwise),
-                [Value::Int(1), _] => Ok(Decided::Done),
-                [Value::Int(2), now] => {
-                    let by = u64::try_from(to.0 - time(now).0).unwrap_or(0);
-                    Ok(Decided::Early { by: Duration::from_millis(by.max(1)) })
-                }
-                [Value::Int(3), _] => Ok(Decided::TooMuchLeft),
-                _ => Err(self.link.odd("decide", &answer)),
-            },
-            _ => Err(self.link.odd("decide", &answer)),
+        let last = last.map_or_else(String::new, |(queue, id)| format!("{queue} {id}"));
+        match schedule::decide(&self.link, &self.keys, &self.clock, (from, to), &last, left).await? {
+            (0, _) => Ok(Decided::Otherwise),
+            (1, _) => Ok(Decided::Done),
+            (2, now) => {
+                let by = u64::try_from(to.0 - now.0).unwrap_or(0);
+                Ok(Decided::Early { by: Duration::from_millis(by.max(1)) })
+            }
+            (3, _) => Ok(Decided::TooMuchLeft),
+            (odd, _) => Err(self.link.odd("decide", &Value::Int(odd))),
         }
     }
 
@@ -167,14 +148,8 @@ impl Slot {
     /// # Errors
     /// When Redis does not answer.
     pub async fn resume(&self) -> Result<Option<Millis>, QueueError> {
-        let command = RESUME.command_of(&[&self.keys.state]).arg(self.clock.argument()).clone();
-        let answer = RESUME.call(&self.link, &command).await?;
-        Ok(text(&answer).and_then(|tick| tick.parse().ok()).map(Millis))
+        schedule::resume(&self.link, &self.keys, &self.clock).await
     }
-}
-
-fn time(value: &Value) -> Millis {
-    if let Value::Int(now) = value { Millis(*now) } else { Millis(0) }
 }
 
 fn job(text: &str) -> Option<(QueueName, JobId)> {

@@ -6,6 +6,7 @@
 #[cfg(feature = "worker")]
 pub(crate) mod held;
 pub(crate) mod limits;
+pub(crate) mod schedule;
 pub(crate) mod waiting;
 
 use std::sync::OnceLock;
@@ -42,7 +43,7 @@ const PARTS: &[(&str, &str)] = &[
 /// stopping in its middle at a key that the script itself has emptied. See docs/decisions.md.
 const NEVER: &str = "never";
 
-pub(crate) struct Script {
+struct Script {
     name: &'static str,
     source: &'static str,
     whole: OnceLock<Whole>,
@@ -60,7 +61,7 @@ macro_rules! script {
         static $constant: Script = Script::new($name, include_str!($file));
     };
 }
-pub(crate) use script;
+use script;
 
 /// The words after `-- LABEL ` in the comment that a source begins with.
 fn declared(source: &'static str, label: &str) -> Vec<&'static str> {
@@ -73,7 +74,7 @@ fn without_comments(source: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Script {
-    pub(crate) const fn new(name: &'static str, source: &'static str) -> Self {
+    const fn new(name: &'static str, source: &'static str) -> Self {
         Self { name, source, whole: OnceLock::new() }
     }
 
@@ -124,14 +125,14 @@ impl Script {
     }
 
     /// For a script that counts its keys by itself.
-    pub(crate) fn command_of(&self, keys: &[&str]) -> Cmd {
+    fn command_of(&self, keys: &[&str]) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         let never = keys.first().map(|key| keys::never(key));
         command.arg(&self.whole().sha).arg(keys.len() + 1).arg(keys).arg(never);
         command
     }
 
-    pub(crate) async fn call(&self, link: &Link, command: &Cmd) -> Result<Value, QueueError> {
+    async fn call(&self, link: &Link, command: &Cmd) -> Result<Value, QueueError> {
         // Twice: between the loading and the call, the queue may have moved to a node that does not know it either.
         for _ in 0..2 {
             match link.call(self.name, command).await {

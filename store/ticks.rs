@@ -115,7 +115,7 @@ impl Store {
                 .load(connection)
         };
         let rows: Vec<Row> = self.pool.read("list ticks", load).await?;
-        Ok(rows.into_iter().filter_map(|row| row.read()).collect())
+        Ok(rows.into_iter().filter_map(Row::read).collect())
     }
 
     /// How the last run of each of these jobs ended, as it stands in the records.

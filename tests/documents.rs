@@ -86,10 +86,13 @@ fn keys() -> BTreeSet<String> {
     let of_queue = quoted(of_queue.split("\n}").next().unwrap_or_default(), " = \"");
     let of_queue = of_queue.into_iter().map(|name| format!("liaison:{{QUEUE}}:{name}"));
     let replies = quoted(&source, "format!(\"{}").into_iter().map(|name| name.replace("{id}", "ID"));
-    let of_limit = quoted(&source, "part(\"").into_iter().map(|name| format!("liaison:{{limit:KEY}}:{name}"));
+    let (limits, entries) = source.split_once("struct EntryKeys").expect("the keys of an entry");
+    let of_limit = quoted(limits, "part(\"").into_iter().map(|name| format!("liaison:{{limit:KEY}}:{name}"));
+    let of_entry = quoted(entries, "part(\"").into_iter().map(|name| format!("liaison:{{schedule:ENTRY}}:{name}"));
     // How the keys of a limit begin is no key.
     let whole = whole.into_iter().filter(|key| !key.ends_with(':'));
-    whole.chain(of_queue).chain(of_limit).chain(replies.map(|name| format!("liaison:{{QUEUE}}:{name}"))).collect()
+    let whole = whole.chain(of_queue).chain(of_limit).chain(of_entry);
+    whole.chain(replies.map(|name| format!("liaison:{{QUEUE}}:{name}"))).collect()
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub(crate) fn run(global: &Global, command: &ScheduleCommand) -> Result<ExitCode
             ScheduleCommand::List => list::run(&schedule, json).await,
             ScheduleCommand::Next { name, count, from } => {
                 let from = from.unwrap_or_else(Clock::wall).date();
-                next::run(schedule.entry(name)?, from, usize::from(*count), json)
+                Ok(next::run(schedule.entry(name)?, from, usize::from(*count), json))
             }
             ScheduleCommand::Run { name, wait } => now(&schedule, schedule.entry(name)?, *wait, json).await,
             ScheduleCommand::Pause { name, because } => pause::pause(&schedule, name, because, json).await,

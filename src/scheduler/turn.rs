@@ -131,7 +131,9 @@ impl Turn {
         match decided? {
             Decided::Done => {
                 self.learn(Known { tick: Some(to), last, ..known });
-                left.iter().for_each(|(tick, left)| self.say(*tick, left));
+                for (tick, left) in &left {
+                    self.say(*tick, left);
+                }
                 self.finish(all, now, left).await
             }
             Decided::Otherwise => {

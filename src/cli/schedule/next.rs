@@ -2,21 +2,20 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::json;
 
 use super::{answer, local};
 use crate::{cli::words, config::schedule::Entry, scheduler::ticks::Odd};
 
-pub(super) fn run(entry: &Entry, from: DateTime<Utc>, count: usize, json: bool) -> Result<ExitCode> {
+pub(super) fn run(entry: &Entry, from: DateTime<Utc>, count: usize, json: bool) -> ExitCode {
     let ticks = &entry.ticks;
     let found = ticks.between(from, DateTime::<Utc>::MAX_UTC).take(count);
     let next: Vec<_> = found.map(|at| (at, ticks.odd(at).map(said))).collect();
     if json {
         let one = |(at, odd): &(DateTime<Utc>, Option<String>)| json!({"tick": words::date(*at), "local": local(*at, ticks.zone), "note": odd});
         answer::json(&next.iter().map(one).collect::<Vec<_>>());
-        return Ok(ExitCode::SUCCESS);
+        return ExitCode::SUCCESS;
     }
     let enabled = if entry.enabled { "" } else { "; switched off: none of these fires" };
     answer::line(&format!("{}: {} ({}){enabled}", entry.name, ticks.crontab.words(), ticks.zone));
@@ -27,7 +26,7 @@ pub(super) fn run(entry: &Entry, from: DateTime<Utc>, count: usize, json: bool) 
     if next.len() < count {
         answer::note("there are no more before the year 2101");
     }
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }
 
 fn said(odd: Odd) -> String {

@@ -11,6 +11,7 @@ mod leasing;
 mod limiting;
 mod operating;
 mod outages;
+mod packaging;
 mod recording;
 mod regressions;
 mod retrying;

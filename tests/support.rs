@@ -2,6 +2,7 @@
 
 pub(crate) mod daemon;
 pub(crate) mod disk;
+pub(crate) mod machine;
 #[path = "../store/test_postgres.rs"]
 pub(crate) mod postgres;
 pub(crate) mod redis;
@@ -13,6 +14,7 @@ use std::{
 };
 
 pub(crate) use daemon::{Daemon, House};
+pub(crate) use machine::Machine;
 pub(crate) use redis::Redis;
 pub(crate) use servers::{Cluster, Sentinels, Server};
 

@@ -2,6 +2,7 @@
 
 mod claiming;
 mod command_line;
+mod corpus;
 mod crashing;
 mod documents;
 mod doors;

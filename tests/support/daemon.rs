@@ -78,6 +78,12 @@ impl House {
         self
     }
 
+    /// Where its records are, if they are in a `PostgreSQL`.
+    pub(crate) fn postgres_url(&self) -> String {
+        let url = self.settings.iter().find(|(name, _)| name == "LIAISON_DATABASE_URL");
+        url.map(|(_, url)| url.clone()).expect("a store")
+    }
+
     /// A file of this house, by its name.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

@@ -37,7 +37,7 @@ pub(super) fn play(house: &House) {
     // It kills its daemon, with what is beside it.
     house.json(&["queues", "pause", "second"]);
     for id in ["done:held-1", "done:held-2"] {
-        sleep(house, id, "default");
+        works_a_while(house, id, "default");
     }
     until("they run", || running(house, "default") >= 3);
     house.json(&["enqueue", "crash", "--id", "dead:bomb"]);
@@ -50,7 +50,7 @@ fn running(house: &House, queue: &str) -> usize {
     jobs.as_array().map_or(0, Vec::len)
 }
 
-fn sleep(house: &House, id: &str, queue: &str) {
+fn works_a_while(house: &House, id: &str, queue: &str) {
     house.json(&["enqueue", "sleep", "--args", r#"{"ms": 1500}"#, "--id", id, "--queue", queue]);
 }
 
@@ -117,7 +117,7 @@ fn suspects(house: &House, mut first: crate::support::Daemon) {
     second.says("the process of the suspects ended with");
     house.json(&["queues", "pause", "default"]);
     until("they have to run alone", || list(house, "{default}:alone") >= 2);
-    sleep(house, "done:beside", "second");
+    works_a_while(house, "done:beside", "second");
     house.json(&["queues", "resume", "second"]);
     until("it runs", || running(house, "second") == 1);
     house.json(&["queues", "pause", "second"]);
@@ -125,8 +125,8 @@ fn suspects(house: &House, mut first: crate::support::Daemon) {
     let third = house.worker();
     until("it is a suspect", || list(house, "{second}:apart") == 1);
     waiting(house);
-    sleep(house, "done:running", "third");
-    sleep(house, "cancelled:running", "third");
+    works_a_while(house, "done:running", "third");
+    works_a_while(house, "cancelled:running", "third");
     house.json(&["enqueue", "fail", "--args", r#"{"times": 5}"#, "--queue", "third", "--id", "done:failing"]);
     until("they run", || running(house, "third") >= 2);
     third.kill();

@@ -42,7 +42,7 @@ pub(super) fn redis(house: &House) -> Vec<Vec<String>> {
 }
 
 pub(super) fn lines(commands: &[Vec<String>]) -> String {
-    commands.iter().map(|words| format!("{}\n", json!(words))).collect()
+    commands.iter().flat_map(|words| [json!(words).to_string(), "\n".to_owned()]).collect()
 }
 
 pub(super) fn commands(text: &str) -> Vec<Vec<String>> {
@@ -113,7 +113,7 @@ pub(super) fn postgres(url: &str) -> String {
     let is_kept = |line: &&str| !line.starts_with('\\') && !line.starts_with("--") && !line.trim().is_empty();
     // Settings of newer servers are none of older ones.
     let kept = text.lines().filter(is_kept).filter(|line| !line.starts_with("SET "));
-    kept.map(|line| format!("{line}\n")).collect()
+    kept.flat_map(|line| [line, "\n"]).collect()
 }
 
 pub(super) fn run_postgres(url: &str, sql: &str) {
@@ -127,7 +127,7 @@ pub(super) fn load_postgres(url: &str, file: &Path) {
 /// What was written, without what it was written into and without who the store is.
 pub(super) fn rows(sql: &str) -> String {
     let ours = |line: &&str| line.starts_with("INSERT") && (line.contains("job_runs") || line.contains("dead_letters"));
-    sql.lines().filter(ours).map(|line| format!("{line}\n")).collect()
+    sql.lines().filter(ours).flat_map(|line| [line, "\n"]).collect()
 }
 
 fn run(command: &mut Command, input: &str) -> String {

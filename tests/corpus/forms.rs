@@ -125,8 +125,7 @@ fn word(word: &str) -> String {
     let upper = word.bytes().filter(u8::is_ascii_uppercase).count();
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
     match (word.len(), upper, digits) {
-        (20.., _, 1..) => "TOKEN".to_owned(),
-        (8.., 4.., _) => "TOKEN".to_owned(),
+        (20.., _, 1..) | (8.., 4.., _) => "TOKEN".to_owned(),
         (2.., _, 1..) => word.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned() + "N",
         _ => word.to_owned(),
     }

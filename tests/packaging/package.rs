@@ -47,6 +47,7 @@ fn add_instance(machine: &Machine) {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how much was under way is chance: who reads the test wants to know")]
 fn the_package_installs_upgrades_without_losing_a_job_and_leaves_nothing() {
     let Some(machine) = machine() else { return };
     packages(&machine);

@@ -167,7 +167,7 @@ fn forbidden() -> Option<&'static str> {
         return Some("the kernel has no overlayfs: load its module");
     }
     let probe = cgroups().map(|folder| folder.join(format!("liaison-probe-{}", std::process::id())));
-    if !probe.as_ref().is_some_and(|probe| fs::create_dir(probe).is_ok()) {
+    if probe.as_ref().is_none_or(|probe| fs::create_dir(probe).is_err()) {
         return Some("no cgroup can be made here: mount a cgroup2 that can be written");
     }
     let _ = fs::remove_dir(probe.unwrap_or_default());

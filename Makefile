@@ -81,7 +81,7 @@ uninstall:
 	rm -f $(BIN)/liaison $(SHARE)/man/man1/liaison.1 $(SHARE)/man/man1/liaison-*.1 $(COMPLETIONS)
 	for unit in systemd/*.service systemd/*.timer; do rm -f $(UNITS)/$${unit##*/}; done
 	rm -rf $(UNITS)/liaison.service.d/notify-reload.conf $(UNITS)/liaison@.service.d/notify-reload.conf $(SHARE)/liaison
-	-rmdir --ignore-fail-on-non-empty $(UNITS)/liaison.service.d $(UNITS)/liaison@.service.d 2>/dev/null
+	@rmdir --ignore-fail-on-non-empty $(UNITS)/liaison.service.d $(UNITS)/liaison@.service.d 2>/dev/null || true
 
 deb: release
 	$(MAKE) package

@@ -51,7 +51,7 @@ fn running(house: &House, queue: &str) -> usize {
 }
 
 fn works_a_while(house: &House, id: &str, queue: &str) {
-    house.json(&["enqueue", "sleep", "--args", r#"{"ms": 1500}"#, "--id", id, "--queue", queue]);
+    house.json(&["enqueue", "sleep", "--args", r#"{"ms": 4000}"#, "--id", id, "--queue", queue]);
 }
 
 fn noop(house: &House, id: &str, more: &[&str]) {

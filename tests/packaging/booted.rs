@@ -33,7 +33,7 @@ fn the_unit_starts_drains_restarts_and_gives_no_job_away() {
     assert_eq!(mode(&machine, "/var/lib/private/liaison/liaison.db"), 0o600);
 
     // A stop lets what runs finish.
-    push(&machine, "drain-", 20, 1500);
+    push(&machine, "drain-", 20, 4000);
     until("all of them run", || {
         machine.ask(&["liaison", "jobs", "list", "--state", "running", "--json"]).matches("drain-").count() == 20
     });

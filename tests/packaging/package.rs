@@ -62,7 +62,7 @@ fn the_package_installs_upgrades_without_losing_a_job_and_leaves_nothing() {
     allow_diagnostics(&machine, "/etc/liaison/liaison.toml");
     machine.ask(&["systemctl", "restart", "liaison"]);
     add_instance(&machine);
-    push(&machine, "upgrade-", JOBS, 100);
+    push(&machine, "upgrade-", JOBS, 200);
     until("some are done", || ended(&machine, "done").len() > JOBS / 10);
     let pids = || ["liaison", "liaison@blue"].map(|unit| machine.show(unit, "MainPID"));
     let old = pids();

@@ -22,7 +22,11 @@ use crate::{
         held::{Leaving, Parking},
     },
     stop::{Phase, Stopping},
+    vitals::Pulse,
 };
+
+/// With nothing to settle, how often the task shows that it would.
+const SHOW_LIFE: Duration = Duration::from_secs(1);
 
 /// How a claim on a job ends. Nothing happens until it is sent.
 #[derive(Debug)]
@@ -61,6 +65,9 @@ impl Settlement {
 
     /// Send it on its way; it is settled in the order of sending.
     pub fn send(self) {
+        if matches!(self.how, How::Park { at: None, .. }) {
+            self.job.meters().handed_back.inc();
+        }
         let Acknowledger(way) = self.job.acknowledger().clone();
         // The settling task lives as long as any job does, so this cannot fail but in a process that is torn down.
         let _ = way.send(self);
@@ -79,15 +86,17 @@ pub struct Memory {
 }
 
 impl Acknowledger {
+    /// The scripts' calls beat the pulse too.
     pub(crate) fn new(
         scripts: Scripts,
         leases: Arc<Leases>,
         memory: Memory,
         stopping: Stopping,
+        pulse: Pulse,
     ) -> (Self, impl Future<Output = ()> + Send) {
         // Unbounded, but never longer than the flow lets jobs be unrecorded.
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), Settler { scripts, leases, memory, stopping }.run(receiver))
+        (Self(sender), Settler { scripts, leases, memory, stopping, pulse }.run(receiver))
     }
 }
 
@@ -96,6 +105,7 @@ struct Settler {
     leases: Arc<Leases>,
     memory: Memory,
     stopping: Stopping,
+    pulse: Pulse,
 }
 
 impl Settler {
@@ -103,11 +113,13 @@ impl Settler {
         let mut batch = Vec::with_capacity(MAX_ITEMS);
         let mut stopping = self.stopping.clone();
         loop {
+            self.pulse.beat();
             let count = tokio::select! {
                 biased;
                 count = receiver.recv_many(&mut batch, MAX_ITEMS) => count,
                 // Jobs that nobody will ever settle hold senders too: they must not keep us.
                 () = stopping.reached(Phase::Abandon) => 0,
+                () = tokio::time::sleep(SHOW_LIFE) => continue,
             };
             if count == 0 {
                 return;
@@ -215,6 +227,7 @@ impl Settler {
         for (at, job) in jobs.enumerate() {
             job.claim.close(1);
             if lost.contains(&at) {
+                job.meters().late.inc();
                 warn!(job.id = %job.id, queue = %job.queue, "the result of {} came too late: its lease was lost", job.id);
             }
         }

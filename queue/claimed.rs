@@ -6,6 +6,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicI64, AtomicU8, Ordering},
     },
+    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -16,6 +17,7 @@ use crate::{
     claim::{Claim, Hold},
     clock::Millis,
     flow::{Flow, Stage},
+    meters::Meters,
     names::{JobId, QueueName},
     outcome::{RunOutcome, Verdict},
     scripts::held::ClaimedItem,
@@ -223,6 +225,23 @@ impl Claimed {
     /// The handler begins, at this time of the queue's clock.
     pub fn start(&self, now: Millis) {
         self.started_ms.store(now.0, Ordering::Release);
+    }
+
+    /// It was enqueued to run at once, and runs for the first time: that is how long hosts wait for a slot.
+    pub fn started_first(&self) {
+        if let Some(started) = self.started_at().filter(|_| self.tries.is_none()) {
+            let wait = u64::try_from(started.0 - self.enqueued_at.0).unwrap_or(0);
+            self.flow.meters.waited(Duration::from_millis(wait));
+        }
+    }
+
+    /// Its lease was lost, and so its result is not recorded.
+    pub fn dropped(&self) {
+        self.flow.meters.late.inc();
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.flow.meters
     }
 
     /// When the handler began; nothing for a job that ended without one.

@@ -30,12 +30,18 @@ use crate::{
         held::{ClaimReply, ClaimTerms},
     },
     stop::{Phase, Stopping},
+    vitals::Pulse,
     wake::Wake,
 };
 
-/// Asked about jobs that may have a past before they may run. It waits for the store as long as it takes.
+/// Asked about jobs that may have a past before they may run. It waits for the store as long as it takes, and beats the
+/// pulse of whoever asks with every attempt.
 pub trait Screen: Send + Sync + 'static {
-    fn screen<'a>(&'a self, jobs: &'a [Arc<Claimed>]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+    fn screen<'a>(
+        &'a self,
+        jobs: &'a [Arc<Claimed>],
+        pulse: &'a Pulse,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 }
 
 /// An idle daemon looks by itself this often: a wake-up that was lost with a dying connection costs no more.
@@ -58,6 +64,8 @@ pub(crate) struct Claimer {
     /// Held during a round of whoever runs jobs alone: the parts of a queue must not each find nothing running.
     pub alone: Arc<Mutex<()>>,
     pub stopping: Stopping,
+    /// Beaten in every turn of the loop; the calls of the scripts beat it too.
+    pub pulse: Pulse,
 }
 
 #[derive(Default)]
@@ -78,11 +86,14 @@ impl Claimer {
         let mut progress = Progress { look: true, ..Progress::default() };
         let mut patience = outage_waits();
         while !self.stopping.has_reached(Phase::Drain) {
+            self.pulse.beat();
             let lock = Arc::clone(&self.alone);
             let alone = if self.terms.isolation == Isolation::Alone { Some(lock.lock().await) } else { None };
             let want = self.want();
             if want == 0 {
                 drop(alone);
+                // Whoever does not ask Redis cannot know whether it is back; the keeper does.
+                self.pulse.has_all();
                 self.until_room().await;
                 continue;
             }
@@ -168,6 +179,7 @@ impl Claimer {
         };
         self.flow.shares().learn_time(reply.now);
         self.flow.fed(want, reply.items.len());
+        self.flow.meters.claimed(reply.items.len());
         if progress.paused != reply.paused {
             progress.paused = reply.paused;
             let what = if reply.paused { "paused: claiming nothing from it" } else { "resumed" };
@@ -236,7 +248,7 @@ impl Claimer {
         if !old.is_empty() {
             let mut stopping = self.stopping.clone();
             tokio::select! {
-                () = self.screen.screen(&old) => self.buffer(old),
+                () = self.screen.screen(&old, &self.pulse) => self.buffer(old),
                 () = stopping.reached(Phase::Drain) => {
                     for job in old {
                         Settlement::hand_back(job).send();
@@ -268,6 +280,7 @@ impl Claimer {
     }
 
     fn away(&self, progress: &mut Progress, error: &QueueError) {
+        self.pulse.waits_for(&format!("Redis {}", error.in_short()));
         if progress.away_since.is_none() {
             progress.away_since = Some(Instant::now());
             warn!(
@@ -280,6 +293,7 @@ impl Claimer {
 
     fn back_again(&self, progress: &mut Progress) {
         if let Some(since) = progress.away_since.take() {
+            self.pulse.has_all();
             info!(
                 queue = %self.scripts.queue,
                 "queue {}: Redis is back after {:.1} s, claiming again", self.scripts.queue, since.elapsed().as_secs_f32()

@@ -95,7 +95,8 @@ impl QueueError {
     }
 
     /// What Redis does instead of its work, in few words, for lines that tell what follows from it.
-    pub(crate) fn in_short(&self) -> &'static str {
+    #[must_use]
+    pub fn in_short(&self) -> &'static str {
         match self {
             Self::Disk { .. } => "cannot write to its disk",
             Self::Full { .. } => "is full",

@@ -14,7 +14,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::clock::{Clock, Millis};
+use crate::{
+    clock::{Clock, Millis},
+    meters::Meters,
+    names::QueueName,
+};
 
 /// Finished but unrecorded jobs beyond which claiming stops.
 pub(crate) const MAX_UNRECORDED: usize = 10_000;
@@ -130,12 +134,13 @@ pub struct Flow {
     hungry: AtomicBool,
     finished: AtomicU32,
     pace: Mutex<(Instant, u32, usize)>,
+    pub(crate) meters: Meters,
     pub(crate) room: Notify,
 }
 
 impl Flow {
     #[must_use]
-    pub fn new(shares: &Arc<Shares>, concurrency: usize, weight: u32) -> Arc<Self> {
+    pub fn new(queue: &QueueName, shares: &Arc<Shares>, concurrency: usize, weight: u32) -> Arc<Self> {
         let flow = Arc::new(Self {
             shares: Arc::clone(shares),
             concurrency: concurrency.min(shares.total),
@@ -145,6 +150,7 @@ impl Flow {
             hungry: AtomicBool::new(false),
             finished: AtomicU32::new(0),
             pace: Mutex::new((Instant::now(), 0, 0)),
+            meters: Meters::of(queue),
             room: Notify::new(),
         });
         shares.queues.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&flow));
@@ -156,7 +162,9 @@ impl Flow {
         self.counts[stage as usize].load(Ordering::Acquire)
     }
 
-    pub(crate) fn concurrency(&self) -> usize {
+    /// Jobs of this queue that may run at once.
+    #[must_use]
+    pub fn concurrency(&self) -> usize {
         self.concurrency
     }
 
@@ -174,6 +182,12 @@ impl Flow {
             self.finished.fetch_add(1, Ordering::Relaxed);
         }
         self.room.notify_one();
+    }
+
+    /// Bytes of the envelopes that are held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Acquire)
     }
 
     pub(crate) fn carry(&self, bytes: usize) {
@@ -195,7 +209,7 @@ impl Flow {
 
     /// How many jobs to ask for now.
     pub(crate) fn want(&self) -> usize {
-        let full = self.count(Stage::Unrecorded) >= MAX_UNRECORDED || self.bytes.load(Ordering::Acquire) >= MAX_HELD;
+        let full = self.count(Stage::Unrecorded) >= MAX_UNRECORDED || self.bytes() >= MAX_HELD;
         if full || self.shares.is_halted() {
             return 0;
         }

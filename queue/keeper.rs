@@ -21,6 +21,7 @@ use crate::{
     outcome::Verdict,
     scripts::{MAX_ITEMS, Scripts, text},
     stop::{Phase, Stopping},
+    vitals::Pulse,
 };
 
 /// How often this worker shows itself; the dead are looked for at least as often.
@@ -51,6 +52,7 @@ pub(crate) struct Keeper {
     pub crash_limit: u32,
     pub started_at: Millis,
     pub stopping: Stopping,
+    pub pulse: Pulse,
 }
 
 impl Keeper {
@@ -81,12 +83,18 @@ impl Keeper {
         let mut away = vec![false; self.queues.len()];
         let mut next_beat = Instant::now();
         loop {
+            self.pulse.beat();
             let beat = Instant::now() >= next_beat;
             if beat {
                 next_beat = Instant::now() + BEAT;
             }
             let rounds = self.queues.iter().map(|kept| self.round(kept, beat));
-            for (at, result) in futures_util::future::join_all(rounds).await.into_iter().enumerate() {
+            let results = futures_util::future::join_all(rounds).await;
+            match results.iter().find_map(|result| result.as_ref().err()) {
+                Some(fault) => self.pulse.waits_for(&format!("Redis {}", fault.in_short())),
+                None => self.pulse.has_all(),
+            }
+            for (at, result) in results.into_iter().enumerate() {
                 let queue = &self.queues[at].scripts.queue;
                 match result {
                     Ok(()) => away[at] = false,
@@ -130,8 +138,11 @@ impl Keeper {
         }
         let begin = Instant::now();
         loop {
+            self.pulse.beat();
             let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
             kept.suspects.know(kept.scripts.queue.number(), reaped.suspects);
+            kept.flow.meters.taken_back.inc_by(reaped.back);
+            kept.flow.meters.crashed.inc_by(reaped.condemned);
             if reaped.back > 0 {
                 warn!(
                     queue = %kept.scripts.queue, jobs = reaped.back, buried = reaped.condemned,
@@ -159,12 +170,14 @@ impl Keeper {
             let tokens: Vec<_> = chunk.iter().map(|claim| claim.token.as_str()).collect();
             let asked = Instant::now();
             let lost = kept.scripts.extend(self.lease, &tokens).await?;
+            self.pulse.beat();
             for claim in chunk {
                 if !lost.contains(&claim.token) {
                     claim.extended(asked, self.lease);
                 } else if claim.is_needed() {
                     // Invariant: whoever lost a lease can neither record nor acknowledge under it.
                     claim.lose();
+                    kept.flow.meters.lost.inc_by(claim.open() as u64);
                     kept.leases.remove(&claim.token);
                     // The sooner they stop here, the less is done twice.
                     claim.running().for_each(|job| job.cancel("by losing its lease".to_owned()));

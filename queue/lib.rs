@@ -37,6 +37,8 @@ mod lanes;
 mod leases;
 pub mod limiter;
 mod link;
+#[cfg(feature = "worker")]
+pub mod meters;
 #[cfg(all(test, feature = "worker"))]
 mod model_tests;
 mod names;
@@ -50,6 +52,7 @@ pub mod shards;
 pub mod state;
 #[cfg(feature = "worker")]
 mod stop;
+mod vitals;
 #[cfg(feature = "worker")]
 mod wake;
 #[cfg(feature = "worker")]
@@ -67,6 +70,7 @@ pub use operator::{Cancelled, Moved, Operator, Skipped};
 pub use producer::{Producer, Receipt, Revival};
 pub use scripts::door;
 pub use server::{Durability, Fitness, check, tie_to_store};
+pub use vitals::{Pulse, Sign, Trouble, Vitals};
 
 #[cfg(feature = "worker")]
 pub use self::{

@@ -25,7 +25,7 @@ use self::{
     node::Words,
     route::{Again, Route},
 };
-use crate::error::QueueError;
+use crate::{error::QueueError, vitals::Pulse};
 
 pub use self::tls::TlsFiles;
 
@@ -63,6 +63,8 @@ pub struct Link {
     route: Arc<Route>,
     /// What the calls of this handle are about, in a cluster.
     slot: Option<u16>,
+    /// Whose progress every answer is, errors and broken connections too.
+    pulse: Option<Pulse>,
 }
 
 /// Between two attempts at something that is on the move.
@@ -84,7 +86,7 @@ impl Link {
     pub fn new(url: &str, options: LinkOptions) -> Result<Self, QueueError> {
         let LinkOptions { connect_timeout, response_timeout, tls, sentinel } = options;
         let address = Address::parse(url, &tls, sentinel)?;
-        Ok(Self { route: Arc::new(Route::new(address, (connect_timeout, response_timeout))?), slot: None })
+        Ok(Self { route: Arc::new(Route::new(address, (connect_timeout, response_timeout))?), slot: None, pulse: None })
     }
 
     /// The addresses in the URL, without credentials.
@@ -114,7 +116,13 @@ impl Link {
     /// # Errors
     /// None in practice: the address was understood before.
     pub fn separate(&self, patience: Duration) -> Result<Self, QueueError> {
-        Ok(Self { route: Arc::new(self.route.separate(patience)?), slot: self.slot })
+        Ok(Self { route: Arc::new(self.route.separate(patience)?), slot: self.slot, pulse: None })
+    }
+
+    /// The same link for a part that shows by its calls that it progresses.
+    #[cfg(feature = "worker")]
+    pub(crate) fn of_part(&self, pulse: &Pulse) -> Self {
+        Self { pulse: Some(pulse.clone()), ..self.clone() }
     }
 
     pub(crate) fn is_cluster(&self) -> bool {
@@ -127,7 +135,7 @@ impl Link {
             return Ok(vec![(self.server().to_owned(), self.clone())]);
         }
         let masters = self.route.masters().await?.into_iter();
-        Ok(masters.map(|(slot, at)| (at, Self { route: Arc::clone(&self.route), slot: Some(slot) })).collect())
+        Ok(masters.map(|(slot, at)| (at, Self { slot: Some(slot), ..self.clone() })).collect())
     }
 
     /// A connection of one's own, for commands that block on the server for up to `patience`.
@@ -153,6 +161,18 @@ impl Link {
     }
 
     async fn send(&self, step: &'static str, words: Words<'_>) -> Result<Vec<Value>, QueueError> {
+        let answer = self.send_patiently(step, words).await;
+        if let Some(pulse) = &self.pulse {
+            pulse.beat();
+        }
+        #[cfg(feature = "worker")]
+        if answer.is_err() {
+            crate::meters::redis_failed();
+        }
+        answer
+    }
+
+    async fn send_patiently(&self, step: &'static str, words: Words<'_>) -> Result<Vec<Value>, QueueError> {
         if let Some(node) = self.route.single() {
             return node.send(step, words).await;
         }

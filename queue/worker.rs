@@ -25,6 +25,7 @@ use crate::{
     scripts::{MAX_ITEMS, Scripts, held::ClaimTerms},
     shards,
     stop::{Phase, Stop},
+    vitals::Vitals,
 };
 
 /// One queue that this worker serves.
@@ -50,6 +51,8 @@ pub struct WorkerOptions {
     pub memory: Memory,
     /// Its permits are kept while their jobs run.
     pub limiter: Limiter,
+    /// Where its parts show that they progress.
+    pub vitals: Vitals,
 }
 
 /// A running worker. It ends by its [`Stop`].
@@ -110,6 +113,7 @@ impl Worker {
             crash_limit: options.crash_limit,
             started_at: Clock::wall(),
             stopping: stop.watch(),
+            pulse: options.vitals.part("the keeper"),
         }
         .start(done, alive)?;
         for ((queue, flow), buffer) in flows.iter().zip(buffers) {
@@ -179,16 +183,19 @@ impl Assembly {
         screen: &Arc<dyn Screen>,
         stop: &Stop,
     ) {
-        let flow = Flow::new(shares, served.concurrency, served.weight);
+        let flow = Flow::new(&served.name, shares, served.concurrency, served.weight);
         let buffer = Arc::<Buffer>::default();
         let (suspects, watch) = SuspectWatch::over(served.shards);
         let alone = Arc::<tokio::sync::Mutex<()>>::default();
         for number in 0..served.shards {
             let part = served.name.shard(number);
-            let scripts = Scripts::new(link.clone(), part.clone(), Clock::Redis);
             let leases = Arc::<Leases>::default();
+            let pulse = options.vitals.part(format!("the acknowledger of queue {part}"));
+            let scripts = Scripts::new(link.of_part(&pulse), part.clone(), Clock::Redis);
             let (acknowledger, settler) =
-                Acknowledger::new(scripts.clone(), Arc::clone(&leases), options.memory, stop.watch());
+                Acknowledger::new(scripts, Arc::clone(&leases), options.memory, stop.watch(), pulse);
+            let pulse = options.vitals.part(format!("the claimer of queue {part}"));
+            let scripts = Scripts::new(link.of_part(&pulse), part.clone(), Clock::Redis);
             self.claimers.push((
                 Box::pin(settler),
                 Claimer {
@@ -209,6 +216,7 @@ impl Assembly {
                     acknowledger,
                     alone: Arc::clone(&alone),
                     stopping: stop.watch(),
+                    pulse,
                 },
             ));
             self.kept.push(Kept {

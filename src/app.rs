@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use liaison_queue::{
-    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, QueueName, Screen, SentinelUser,
-    Served, Shares, Stop, TlsFiles, Worker, WorkerOptions, batches::Batches, clock::Clock, envelope::Limits,
+    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName, Screen,
+    SentinelUser, Served, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions, batches::Batches, clock::Clock,
+    envelope::Limits,
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -15,9 +16,11 @@ use crate::{
     config::Config,
     historian::Historian,
     isolation::{self, Again},
+    metrics::runs::RunMeters,
     patience::Patience,
     recorder::Recorder,
     runner::Runner,
+    vitals::Condition,
 };
 
 /// How long a reply waits for a host that asked for it.
@@ -34,12 +37,17 @@ pub(crate) struct App {
     pub(crate) isolation: Isolation,
     /// How to start another process of the kind; without it, suspects wait.
     pub(crate) again: Option<Again>,
+    /// Where all parts show that they progress.
+    pub(crate) vitals: Vitals,
+    /// How the daemon is, for all who tell it on.
+    pub(crate) condition: Condition,
 }
 
 /// A running daemon.
 pub(crate) struct Daemon {
     pub(crate) worker: Worker,
     pub(crate) stop: Stop,
+    pub(crate) condition: Condition,
     recorder: JoinSet<()>,
     /// The processes of suspects.
     wards: JoinSet<()>,
@@ -67,7 +75,14 @@ impl App {
             },
         };
         let link = Link::new(redis.url.expose(), options)?;
-        Ok(Self { config, link, isolation: Isolation::None, again: None })
+        Ok(Self {
+            config,
+            link,
+            isolation: Isolation::None,
+            again: None,
+            vitals: Vitals::default(),
+            condition: Condition::default(),
+        })
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -169,6 +184,8 @@ impl App {
             diagnostics: config.worker.diagnostics,
             stopping: stop.watch(),
             observer,
+            pulse: self.vitals.part("the recorder"),
+            meters: RunMeters::default(),
         }
         .start();
         let screen: Arc<dyn Screen> = match store {
@@ -194,7 +211,7 @@ impl App {
             (Some(again), Isolation::None) => isolation::watch(&worker.suspects, again, &stop.watch()),
             _ => JoinSet::new(),
         };
-        Ok(Daemon { worker, stop, recorder, wards })
+        Ok(Daemon { worker, stop, condition: self.condition.clone(), recorder, wards })
     }
 
     pub(crate) fn options(&self) -> Result<WorkerOptions> {
@@ -213,6 +230,7 @@ impl App {
             limits: self.limits(),
             memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
             limiter: Limiter::new(self.link.clone(), Clock::Redis, config.worker.lease * PERMIT_LEASES),
+            vitals: self.vitals.clone(),
         })
     }
 }
@@ -256,6 +274,7 @@ impl Screen for NoHistory {
     fn screen<'a>(
         &'a self,
         _: &'a [Arc<liaison_queue::Claimed>],
+        _: &'a Pulse,
     ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(std::future::ready(()))
     }

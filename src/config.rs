@@ -14,6 +14,7 @@ mod documents;
 pub(crate) mod environment;
 mod file;
 pub(crate) mod hint;
+pub(crate) mod http;
 mod key;
 pub(crate) mod log;
 pub(crate) mod mistake;
@@ -31,6 +32,7 @@ pub(crate) mod units;
 pub(crate) mod url;
 pub(crate) mod worker;
 
+use http::Http;
 use key::Value;
 use log::Log;
 use mistake::{ConfigError, Warning};
@@ -52,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) queues: Queues,
     /// The queues to serve; at least one.
     pub(crate) queue: Vec<Queue>,
+    pub(crate) http: Http,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -63,8 +66,9 @@ impl Config {
         let worker = Worker::read(reader);
         let queues = Queues::read(reader);
         let queue = Queue::read_all(reader, worker.concurrency);
+        let http = Http::read(reader);
         let log = Log::read(reader);
-        Self { redis, store, worker, queues, queue, log, entries: std::mem::take(&mut reader.entries) }
+        Self { redis, store, worker, queues, queue, http, log, entries: std::mem::take(&mut reader.entries) }
     }
 }
 

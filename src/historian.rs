@@ -5,7 +5,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use liaison_queue::{Claimed, Past, PastEnd, Screen, clock::Millis, outcome};
+use liaison_queue::{Claimed, Past, PastEnd, Pulse, Screen, clock::Millis, outcome};
 use liaison_store::{History, RunOutcome, Store};
 use tracing::info;
 
@@ -17,11 +17,15 @@ pub(crate) struct Historian {
 }
 
 impl Screen for Historian {
-    fn screen<'a>(&'a self, jobs: &'a [Arc<Claimed>]) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+    fn screen<'a>(
+        &'a self,
+        jobs: &'a [Arc<Claimed>],
+        pulse: &'a Pulse,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         Box::pin(async move {
             let ids: Vec<String> = jobs.iter().map(|job| job.id.to_string()).collect();
-            let mut histories =
-                self.patience.until_ok("look up the history", || self.store.history_of(ids.clone())).await;
+            let look = || self.store.history_of(ids.clone());
+            let mut histories = self.patience.until_ok("look up the history", pulse, look).await;
             for job in jobs {
                 let past = histories.remove(job.id.as_str()).map_or_else(Past::default, |known| past(job, &known));
                 if past.ended.is_some() {

@@ -23,6 +23,8 @@ use tokio::{
 };
 use tracing::{info, warn};
 
+use crate::config::environment::SUPERVISOR;
+
 /// What starts this program once more; also after its file was replaced by an upgrade.
 const OURSELVES: &str = "/proc/self/exe";
 /// One that fell is not followed at once by the next, and the longer they fall, the later: a program that cannot start
@@ -126,7 +128,8 @@ impl Ward {
 
     async fn run(&mut self) -> std::io::Result<ExitStatus> {
         let mut command = Command::new(OURSELVES);
-        for name in &self.again.unset {
+        // What systemd told us is for us: it must not take their word for ours.
+        for name in self.again.unset.iter().chain(&SUPERVISOR) {
             command.env_remove(name);
         }
         let mut child = command

@@ -5,12 +5,16 @@ mod cli;
 mod config;
 mod embedded;
 mod historian;
+mod http;
 mod isolation;
 mod lifecycle;
+mod metrics;
+mod notify;
 mod patience;
 mod recorder;
 mod runner;
 mod telemetry;
+mod vitals;
 
 use std::process::ExitCode;
 

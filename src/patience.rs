@@ -8,9 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use liaison_queue::{Phase, Shares, Stopping, chain};
+use liaison_queue::{Phase, Pulse, Shares, Stopping, chain};
 use liaison_store::StoreError;
 use tracing::{error, info, warn};
+
+use crate::metrics::runs::store_failed;
 
 /// How often a store that is away is tried again.
 const EVERY: Duration = Duration::from_millis(500);
@@ -28,25 +30,29 @@ impl Patience {
         Self { shares, stopping, waiting: Arc::default() }
     }
 
-    /// Try until it works. With the last phase of a stop it never comes back, and is dropped by whoever waits for it.
-    pub(crate) async fn until_ok<T, F>(&self, what: &str, attempt: impl Fn() -> F) -> T
+    /// Try until it works, with a beat of whoever waits for every attempt. With the last phase of a stop it never comes
+    /// back, and is dropped by whoever waits for it.
+    pub(crate) async fn until_ok<T, F>(&self, what: &str, pulse: &Pulse, attempt: impl Fn() -> F) -> T
     where
         F: Future<Output = Result<T, StoreError>>,
     {
         let mut outage = None;
         loop {
+            pulse.beat();
             match attempt().await {
                 Ok(value) => {
-                    self.over(outage);
+                    self.over(outage, pulse);
                     return value;
                 }
-                Err(fault) => self.wait(what, &fault, &mut outage).await,
+                Err(fault) => self.wait(what, &fault, &mut outage, pulse).await,
             }
         }
     }
 
     /// One failed attempt: say so the first time, hold back the claiming, and wait a little.
-    pub(crate) async fn wait(&self, what: &str, fault: &StoreError, outage: &mut Option<Instant>) {
+    pub(crate) async fn wait(&self, what: &str, fault: &StoreError, outage: &mut Option<Instant>, pulse: &Pulse) {
+        pulse.waits_for(in_short(fault));
+        store_failed(outage.is_none());
         if outage.is_none() {
             *outage = Some(Instant::now());
             self.waiting.fetch_add(1, Ordering::AcqRel);
@@ -71,12 +77,23 @@ impl Patience {
     }
 
     /// It worked, at last or at once.
-    pub(crate) fn over(&self, outage: Option<Instant>) {
-        if let Some(since) = outage
-            && self.waiting.fetch_sub(1, Ordering::AcqRel) == 1
-        {
+    pub(crate) fn over(&self, outage: Option<Instant>, pulse: &Pulse) {
+        let Some(since) = outage else { return };
+        pulse.has_all();
+        if self.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shares.halt(false);
             info!("the store is back after {:.1} s: claiming again", since.elapsed().as_secs_f32());
         }
+    }
+}
+
+/// What the store does instead of its work, for lines that tell what follows from it.
+pub(crate) fn in_short(fault: &StoreError) -> &'static str {
+    if matches!(fault, StoreError::Disk { .. }) {
+        "the store cannot write to its disk"
+    } else if fault.is_outage() {
+        "the store is away"
+    } else {
+        "the store refuses"
     }
 }

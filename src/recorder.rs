@@ -9,7 +9,7 @@ use std::{
 };
 
 use liaison_queue::{
-    Claimed, Ended, Hold, Phase, Settlement, Shares, Stopping,
+    Claimed, Ended, Hold, Phase, Pulse, Settlement, Shares, Stopping,
     clock::Millis,
     outcome::{Done, Failure},
 };
@@ -18,12 +18,15 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    metrics::runs::{JobMeters, RunMeters, committed},
     patience::Patience,
     runner::{Brief, Ran},
 };
 
 /// The most rows in one commit: long enough to make the commit not count, short enough to bound its time.
 const GROUP: usize = 2000;
+/// With nothing to record, how often the recorder shows that it would.
+const SHOW_LIFE: Duration = Duration::from_secs(1);
 /// How often a lease is looked at again that ran out on our own clock only.
 const UNCERTAIN: Duration = Duration::from_millis(100);
 /// A row that the store refuses in every form is tried again after this long, and an operator is told.
@@ -68,6 +71,9 @@ pub(crate) struct Recorder {
     pub(crate) stopping: Stopping,
     /// Told of every run that was recorded.
     pub(crate) observer: Option<mpsc::UnboundedSender<Run>>,
+    /// Beaten with every batch, every attempt at the store, and every second without work.
+    pub(crate) pulse: Pulse,
+    pub(crate) meters: RunMeters,
 }
 
 /// What becomes of a finished job.
@@ -86,6 +92,10 @@ struct End {
     told: Option<String>,
     /// For the observer.
     seen: Option<Run>,
+    /// Where it is counted, how long it ran, and since when it waits for its record.
+    meters: Arc<JobMeters>,
+    took: Option<Duration>,
+    since: Millis,
 }
 
 /// How a job is settled once its row stands.
@@ -113,10 +123,12 @@ impl Recorder {
     async fn run(self, mut receiver: mpsc::UnboundedReceiver<Finished>) {
         let (mut batch, mut uncertain) = (Vec::with_capacity(GROUP), Vec::new());
         loop {
-            let more = if uncertain.is_empty() {
-                receiver.recv_many(&mut batch, GROUP).await > 0
-            } else {
-                tokio::time::timeout(UNCERTAIN, receiver.recv_many(&mut batch, GROUP)).await.is_ok_and(|n| n > 0)
+            self.pulse.beat();
+            let patience = if uncertain.is_empty() { SHOW_LIFE } else { UNCERTAIN };
+            let more = match tokio::time::timeout(patience, receiver.recv_many(&mut batch, GROUP)).await {
+                Ok(count) => count > 0,
+                Err(_) if uncertain.is_empty() => continue,
+                Err(_) => false,
             };
             batch.append(&mut uncertain);
             if batch.is_empty() && !more {
@@ -129,6 +141,7 @@ impl Recorder {
                     Hold::Uncertain if self.stopping.has_reached(Phase::Abandon) => {}
                     Hold::Uncertain => uncertain.push(finished),
                     Hold::Lost => {
+                        finished.job.dropped();
                         let id = &finished.job.id;
                         warn!(job.id = %id, "{id} ended too late: its lease was lost, it runs elsewhere; result dropped");
                     }
@@ -149,8 +162,11 @@ impl Recorder {
                 Step::Record(exit, job, after) => {
                     let told = matches!(after, After::Leave { reply: true, .. }).then(|| reply(&exit.run));
                     let seen = self.observer.is_some().then(|| exit.run.clone());
+                    let meters = self.meters.of(&job.queue, &exit.run.name);
+                    let took = exit.run.duration_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+                    let since = Millis::at(exit.run.finished_at);
                     exits.push(*exit);
-                    ends.push(End { job, after, told, seen });
+                    ends.push(End { job, after, told, seen, meters, took, since });
                 }
             }
         }
@@ -158,7 +174,10 @@ impl Recorder {
             return;
         }
         let recorded = self.record(exits, &mut ends).await;
-        for (End { job, after, told, seen }, recorded) in ends.into_iter().zip(recorded) {
+        let oldest = ends.iter().map(|end| end.since).min().unwrap_or_else(|| self.shares.now());
+        let lag = u64::try_from(self.shares.now().0 - oldest.0).unwrap_or(0);
+        committed(ends.len(), Duration::from_millis(lag));
+        for (End { job, after, told, seen, meters, took, .. }, recorded) in ends.into_iter().zip(recorded) {
             if let (Some(observer), Some(run)) = (&self.observer, seen) {
                 // An observer that went away has seen enough.
                 let _ = observer.send(run);
@@ -169,6 +188,7 @@ impl Recorder {
                 Settlement::snooze(job, self.shares.now().plus(REFUSED_AGAIN)).send();
                 continue;
             }
+            meters.ended(after.outcome(), took);
             match after {
                 After::Leave { outcome, .. } => Settlement::leave(job, queue_outcome(outcome), told).send(),
                 After::Retry(when) => Settlement::retry(job, when).send(),
@@ -184,7 +204,9 @@ impl Recorder {
         let reason = Some("the store refused the texts of this run; see the daemon's log".to_owned());
         let run = row(job, &brief, self.shares.now(), outcome, reason, None);
         let burial = (outcome == RunOutcome::Dead).then(|| burial(job));
-        let end = End { job: Arc::clone(job), after: After::Leave { reply: false, outcome }, told: None, seen: None };
+        let meters = self.meters.of(&job.queue, &run.name);
+        let (after, since) = (After::Leave { reply: false, outcome }, self.shares.now());
+        let end = End { job: Arc::clone(job), after, told: None, seen: None, meters, took: None, since };
         let recorded = self.record(vec![Exit { run, burial }], &mut vec![end]).await;
         !matches!(recorded.first(), Some(Recorded::Refused(_)) | None)
     }
@@ -194,10 +216,11 @@ impl Recorder {
         let Some(store) = &self.store else { return vec![Recorded::New; exits.len()] };
         let (mut rest, mut outage) = (exits, None);
         let recorded = loop {
+            self.pulse.beat();
             match store.record(rest).await {
                 Ok(recorded) => break recorded,
                 Err((fault, back)) => {
-                    self.patience.wait("record runs", &fault, &mut outage).await;
+                    self.patience.wait("record runs", &fault, &mut outage, &self.pulse).await;
                     // The outage may have outlasted a lease: then somebody else records that job.
                     let held: Vec<bool> = ends.iter().map(|end| end.job.hold() != Hold::Lost).collect();
                     let mut keep = held.iter();
@@ -206,7 +229,7 @@ impl Recorder {
                 }
             }
         };
-        self.patience.over(outage);
+        self.patience.over(outage, &self.pulse);
         let repeats = recorded.iter().filter(|what| **what == Recorded::Known).count();
         if repeats > 0 {
             info!(repeats, "{repeats} runs had been recorded before: repeats, dropped");
@@ -236,7 +259,10 @@ impl Recorder {
                 Self::leave(job, &brief, at, RunOutcome::Done, None, result)
             }
             Err(Failure::Retry { reason, after }) => Self::retry(job, &brief, at, reason, after),
-            Err(Failure::Snooze { until }) => Step::Settle(Settlement::snooze(job, until)),
+            Err(Failure::Snooze { until }) => {
+                self.meters.of(&job.queue, &brief.name).snoozed.inc();
+                Step::Settle(Settlement::snooze(job, until))
+            }
             Err(Failure::HandBack) => Step::Settle(Settlement::hand_back(job)),
             Err(Failure::Fatal { reason }) => Self::leave(job, &brief, at, RunOutcome::Dead, Some(reason), None),
             Err(Failure::Expired) => {

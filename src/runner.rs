@@ -114,6 +114,9 @@ impl Runner {
         let limits = JobLimits::new(self.limiter.clone(), job.id.clone(), job.token().to_owned());
         let ctx = Context::of(job, limits);
         job.start(self.shares.now());
+        if envelope.run_at.is_none() {
+            job.started_first();
+        }
         self.until_cancelled(job, timeout, (entry.run)(args, ctx)).await
     }
 

@@ -22,4 +22,5 @@ mod support;
 mod tidy;
 mod topologies;
 mod tying;
+mod watching;
 mod wire_protocol;

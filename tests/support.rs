@@ -2,11 +2,13 @@
 
 pub(crate) mod daemon;
 pub(crate) mod disk;
+pub(crate) mod http;
 pub(crate) mod machine;
 #[path = "../store/test_postgres.rs"]
 pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod servers;
+pub(crate) mod systemd;
 
 use std::{
     thread,

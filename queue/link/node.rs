@@ -71,13 +71,20 @@ impl Node {
         QueueError::NotMaster { server: self.server.clone() }
     }
 
+    fn is_silent(&self) -> QueueError {
+        let source = redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        QueueError::from_redis(&self.server, "connect", source)
+    }
+
     /// There is a connection, or somebody is making one.
     pub(super) fn is_connected(&self) -> bool {
         self.current.try_lock().map_or(true, |current| current.connection.is_some())
     }
 
     async fn connection(&self) -> Result<(MultiplexedConnection, u64), QueueError> {
-        let mut current = self.current.lock().await;
+        // Behind the lock one connects after the other while nobody answers: their times must not add up.
+        let mut current =
+            tokio::time::timeout(self.connect_timeout, self.current.lock()).await.map_err(|_| self.is_silent())?;
         if let Some(connection) = &current.connection {
             return Ok((connection.clone(), current.generation));
         }
@@ -90,6 +97,10 @@ impl Node {
         match self.connect(self.response_timeout).await {
             Ok(connection) => {
                 current.generation += 1;
+                #[cfg(feature = "worker")]
+                if current.generation > 1 {
+                    crate::meters::redis_connected_again();
+                }
                 current.not_before = None;
                 current.connection = Some(connection.clone());
                 Ok((connection, current.generation))
@@ -118,8 +129,10 @@ impl Node {
         // A server that became a replica answers well and is the wrong one.
         let answered = matches!(source.kind(), redis::ErrorKind::Server(_) | redis::ErrorKind::Extension);
         if !answered || source.to_string().contains("READONLY") {
-            let mut current = self.current.lock().await;
-            if current.generation == generation {
+            // Whoever holds it for so long makes a new connection already.
+            if let Ok(mut current) = tokio::time::timeout(self.connect_timeout, self.current.lock()).await
+                && current.generation == generation
+            {
                 current.connection = None;
             }
         }

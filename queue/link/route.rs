@@ -91,7 +91,9 @@ impl Route {
             return Ok((Arc::clone(node), 0));
         }
         // Invariant: whoever finds nothing asks, and all others wait for the answer.
-        let mut known = self.known.lock().await;
+        // Those who wait for one that asks in vain, and then ask in vain themselves, must not wait for each other's sum.
+        let known = tokio::time::timeout(self.timeouts.0, self.known.lock()).await;
+        let mut known = known.map_err(|_| self.astray(None))?;
         let outdated = match &known.masters {
             None => true,
             // What the sentinels said a while ago is good for a connection that stands, and for no new one: the old

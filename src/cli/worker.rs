@@ -3,15 +3,18 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use liaison_queue::Isolation;
+use liaison_queue::{Isolation, Vitals};
 use tracing::{info, warn};
 
 use super::{Global, typed};
 use crate::{
     app::{App, Daemon},
+    config::environment,
     isolation::{self, Again},
     lifecycle::{self, Signals},
+    notify::Notifier,
     telemetry,
+    vitals::{Attendant, Condition},
 };
 
 #[derive(clap::Args)]
@@ -35,14 +38,25 @@ pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
-    let app = App { isolation, again: Some(again), ..App::new(loaded.config)? };
+    let vitals = Vitals::default();
+    let condition = Condition::new(vitals.clone(), Notifier::new(&environment::supervisor()));
+    let app = App { isolation, again: Some(again), vitals, condition, ..App::new(loaded.config)? };
+    // Before anybody waits for Redis, and until all is over. The process of suspects is watched by the daemon it is of.
+    let attendant = match isolation {
+        Isolation::None => Some(Attendant::start(&app.config, &app.link, &app.condition)?),
+        Isolation::Apart | Isolation::Alone => None,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build()?;
     let code = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let mut daemon = tokio::select! {
-            started = app.start(None) => started?,
+            started = start(&app) => started.inspect_err(|fault| {
+                // What ended it, for `systemctl status`.
+                app.condition.notifier().status(&format!("cannot start: {fault:#}"));
+            })?,
             () = signals.next() => return Ok(ExitCode::SUCCESS),
         };
+        app.condition.serves(daemon.worker.flows.clone());
         say_ready(&app, &daemon);
         let flows = daemon.worker.flows.clone();
         tokio::select! {
@@ -56,7 +70,16 @@ pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
     });
     // A handler that never yields must not keep the process: its lease lapses, and it runs again elsewhere.
     runtime.shutdown_background();
+    drop(attendant);
     code
+}
+
+/// The process of suspects lives for them alone: it does not wait for anything.
+async fn start(app: &App) -> Result<Daemon> {
+    match app.isolation {
+        Isolation::None => lifecycle::start(app).await,
+        Isolation::Apart | Isolation::Alone => app.start(None).await,
+    }
 }
 
 fn say_ready(app: &App, daemon: &Daemon) {

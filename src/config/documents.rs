@@ -16,6 +16,8 @@ fn the_committed_file_is_the_defaults() {
     let default = load(&Sources::default()).unwrap();
     assert_eq!((written.file, written.warnings), (Some(path), Vec::new()));
     let (written, default) = (written.config, default.config);
+    // That it was written is the one difference there may be.
+    assert_eq!((&written.http.listen, written.http.timeout), (&default.http.listen, default.http.timeout));
     assert_eq!(
         (&written.redis, &written.store, &written.worker, &written.queues, &written.queue, &written.log),
         (&default.redis, &default.store, &default.worker, &default.queues, &default.queue, &default.log)

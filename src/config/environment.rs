@@ -28,6 +28,28 @@ fn name_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| variable(name).filter(|value| !value.trim().is_empty()))
 }
 
+/// What systemd tells a unit that notifies: where, how often it wants a sign of life, and from which process.
+#[derive(Debug, Default)]
+pub(crate) struct Supervisor {
+    pub(crate) socket: Option<std::ffi::OsString>,
+    pub(crate) watchdog_usec: Option<u64>,
+    pub(crate) watchdog_pid: Option<u32>,
+}
+
+/// Its variables. They are for this process alone: one that we start must not inherit them.
+pub(crate) const SUPERVISOR: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
+#[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+pub(crate) fn supervisor() -> Supervisor {
+    let [socket, usec, pid] = SUPERVISOR.map(std::env::var_os);
+    let text = |value: Option<std::ffi::OsString>| value.and_then(|value| value.into_string().ok());
+    Supervisor {
+        socket: socket.filter(|socket| !socket.is_empty()),
+        watchdog_usec: text(usec).and_then(|usec| usec.parse().ok()),
+        watchdog_pid: text(pid).and_then(|pid| pid.parse().ok()),
+    }
+}
+
 /// Lay the variables over what the file wrote.
 pub(super) fn read(environment: &BTreeMap<String, String>, raw: &mut RawConfig) {
     open_queues(environment, raw);

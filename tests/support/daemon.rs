@@ -63,6 +63,8 @@ impl House {
             ("LIAISON_WORKER__DIAGNOSTICS", "true".into()),
             ("LIAISON_WORKER__LEASE", "2s".into()),
             ("LIAISON_LOG__FORMAT", "human".into()),
+            // Many daemons of many tests on one machine; who asks for answers sets a socket.
+            ("LIAISON_HTTP__LISTEN", "off".into()),
         ];
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let house = Self { redis, postgres, folder, settings };

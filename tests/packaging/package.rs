@@ -39,7 +39,7 @@ fn key(machine: &Machine) -> (String, u32) {
 /// Also an instance, which has a Redis database and a store of its own.
 fn add_instance(machine: &Machine) {
     let text = "[redis]\nurl = \"redis://127.0.0.1:6379/1\"\n[store]\nurl = \"sqlite:/var/lib/liaison-blue/liaison.db\"\n\
-                [worker]\ndiagnostics = true\n";
+                [worker]\ndiagnostics = true\n[http]\nlisten = \"127.0.0.1:7434\"\n";
     machine.write("/etc/liaison/blue.toml", text);
     machine.ask(&["sh", "-c", "umask 077 && liaison keys generate >/etc/liaison/blue.store-key"]);
     machine.ask(&["systemctl", "start", "liaison@blue"]);

@@ -1,5 +1,19 @@
 # The only commands a newcomer needs. ARGS passes more words on: make run ARGS=--once, make test ARGS=claiming
-.PHONY: help run test check bench deps
+.PHONY: help run test check bench deps release install uninstall deb package
+
+# Where things go: make install PREFIX=/usr DESTDIR=/a/staging/tree
+PREFIX = /usr/local
+SYSCONFDIR = /etc
+DESTDIR =
+# What is installed: by default what `make release` built.
+BINARY = target/packaged/liaison
+
+BIN = $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
+CONFIG = $(DESTDIR)$(SYSCONFDIR)/liaison
+COMPLETIONS = $(SHARE)/bash-completion/completions/liaison $(SHARE)/zsh/site-functions/_liaison \
+	$(SHARE)/fish/vendor_completions.d/liaison.fish
 
 help:
 	@echo 'make run     build, and start everything embedded (liaison dev)'
@@ -7,6 +21,10 @@ help:
 	@echo 'make check   format, lints, documentation, dependencies, house rules'
 	@echo 'make bench   the benchmark, in release'
 	@echo 'make deps    install what is missing (run and test call it)'
+	@echo 'make release    build what is installed and packaged'
+	@echo 'make install    put it into PREFIX ($(PREFIX)), with unit, manual, completions and configuration'
+	@echo 'make uninstall  take it out again; configuration, key and data stay'
+	@echo 'make deb        a package for Debian, in target/debian'
 
 run: deps
 	cargo run --quiet -- dev $(ARGS)
@@ -28,3 +46,49 @@ bench: deps
 
 deps:
 	@.ci/deps
+
+# Without `liaison dev` and its stand-in providers. A folder of its own, because `make bench` builds them with it.
+release:
+	cargo build --release --locked --no-default-features
+	install -D -m 755 target/release/liaison target/packaged/liaison
+
+install:
+	@test -x $(BINARY) || { echo 'make install: $(BINARY) is not there: run make release first' >&2; exit 1; }
+	install -D -m 755 $(BINARY) $(BIN)/liaison
+	install -d -m 755 $(SHARE)/man/man1 $(UNITS) $(CONFIG) $(dir $(COMPLETIONS))
+	$(BIN)/liaison man --dir $(SHARE)/man/man1
+	$(BIN)/liaison completions bash >$(word 1,$(COMPLETIONS))
+	$(BIN)/liaison completions zsh >$(word 2,$(COMPLETIONS))
+	$(BIN)/liaison completions fish >$(word 3,$(COMPLETIONS))
+	chmod 644 $(SHARE)/man/man1/liaison*.1 $(COMPLETIONS)
+	for unit in systemd/*.service systemd/*.timer; do \
+		sed 's,/usr/bin/liaison,$(PREFIX)/bin/liaison,g; s,/etc/liaison,$(SYSCONFDIR)/liaison,g' $$unit \
+			>$(UNITS)/$${unit##*/} && chmod 644 $(UNITS)/$${unit##*/} || exit 1; \
+	done
+	install -D -m 644 systemd/notify-reload.conf $(SHARE)/liaison/notify-reload.conf
+	install -D -m 644 systemd/secrets.conf $(SHARE)/liaison/secrets.conf
+# What an operator may have changed is left as it is.
+	for file in liaison.toml scheduler.toml; do \
+		test -e $(CONFIG)/$$file || install -m 644 $$file $(CONFIG)/$$file || exit 1; \
+	done
+# In a staging tree it is the package that does this, on the machine where it is installed.
+ifeq ($(DESTDIR),)
+	PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) systemd/debian/postinst prepare
+	@echo 'Edit $(CONFIG)/liaison.toml if need be, then: systemctl daemon-reload && systemctl enable --now liaison'
+endif
+
+uninstall:
+	rm -f $(BIN)/liaison $(SHARE)/man/man1/liaison.1 $(SHARE)/man/man1/liaison-*.1 $(COMPLETIONS)
+	for unit in systemd/*.service systemd/*.timer; do rm -f $(UNITS)/$${unit##*/}; done
+	rm -rf $(UNITS)/liaison.service.d/notify-reload.conf $(UNITS)/liaison@.service.d/notify-reload.conf $(SHARE)/liaison
+	@rmdir --ignore-fail-on-non-empty $(UNITS)/liaison.service.d $(UNITS)/liaison@.service.d 2>/dev/null || true
+
+deb: release
+	$(MAKE) package
+
+# The package of what BINARY is; DEB says more to cargo-deb. Takes seconds, where the build takes minutes.
+package:
+	@cargo deb --version >/dev/null 2>&1 || { echo 'make deb: cargo-deb is missing: cargo install cargo-deb --locked' >&2; exit 1; }
+	rm -rf target/staging
+	$(MAKE) install DESTDIR=target/staging PREFIX=/usr SYSCONFDIR=/etc
+	cargo deb --no-build --no-strip --locked $(DEB)

@@ -92,6 +92,8 @@ impl Claimer {
             let want = self.want();
             if want == 0 {
                 drop(alone);
+                // Whoever does not ask Redis cannot know whether it is back; the keeper does.
+                self.pulse.has_all();
                 self.until_room().await;
                 continue;
             }

@@ -26,6 +26,8 @@ const START_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) async fn start(app: &App) -> Result<Daemon> {
     let mut waited: Option<Instant> = None;
     loop {
+        // An attempt is a handful of calls, of Redis and of the store.
+        app.condition.notifier().extend(bound(&app.config) * 4);
         let fault = match app.start(None).await {
             Ok(daemon) => {
                 if let Some(since) = waited {
@@ -41,8 +43,7 @@ pub(crate) async fn start(app: &App) -> Result<Daemon> {
             let error = format!("{fault:#}");
             warn!(error, "cannot start yet: {what}; waiting until that is over");
         }
-        // An attempt is a handful of calls, of Redis and of the store.
-        app.condition.start_waits(&what, bound(&app.config) * 4);
+        app.condition.start_waits(&what);
         tokio::time::sleep(START_AGAIN).await;
     }
 }

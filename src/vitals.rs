@@ -66,11 +66,10 @@ impl Condition {
         &self.0.notifier
     }
 
-    /// The start cannot go on yet, for this reason, but will by itself. The next attempt ends within so long.
-    pub(crate) fn start_waits(&self, what: &str, next: Duration) {
+    /// The start cannot go on yet, for this reason, but will by itself.
+    pub(crate) fn start_waits(&self, what: &str) {
         let since = self.now().start_waits.as_ref().map_or_else(Clock::wall, |known| known.since);
         self.now().start_waits = Some(Trouble { what: what.to_owned(), since });
-        self.0.notifier.extend(next);
         self.0.changed.notify_one();
     }
 
@@ -287,7 +286,7 @@ mod tests {
     #[test]
     fn who_starts_or_drains_is_healthy_and_not_ready() {
         let condition = Condition::default();
-        condition.start_waits("Redis does not answer", Duration::ZERO);
+        condition.start_waits("Redis does not answer");
         let report = condition.report();
         assert_eq!(report.reasons()[0].what, "starting");
         assert!(report.reasons()[1].line().starts_with("Redis does not answer since "));

@@ -107,7 +107,12 @@ fn a_redis_that_is_not_there_or_too_old_is_named_with_its_address() {
     let house = House::sqlite();
     let nobody = house.write("nobody.sock", "");
     let house = house.set("LIAISON_REDIS_URL", &format!("unix://{nobody}"));
-    refused(&house, &["worker"], 1, &["cannot be reached", &nobody]);
+    refused(&house, &["queues", "list"], 1, &["cannot be reached", &nobody]);
+    // The daemon waits for it, and says so.
+    let worker = house.spawn(&["worker"]);
+    worker.says("cannot start yet: Redis does not answer");
+    let log = worker.stop();
+    assert!(log.contains("cannot be reached") && log.contains(&nobody), "{log}");
 
     let old = nobody.replace("nobody", "old");
     let listener = UnixListener::bind(&old).expect("listen");

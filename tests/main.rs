@@ -2,6 +2,7 @@
 
 mod claiming;
 mod command_line;
+mod corpus;
 mod crashing;
 mod documents;
 mod doors;
@@ -11,6 +12,7 @@ mod leasing;
 mod limiting;
 mod operating;
 mod outages;
+mod packaging;
 mod recording;
 mod regressions;
 mod retrying;
@@ -21,4 +23,5 @@ mod support;
 mod tidy;
 mod topologies;
 mod tying;
+mod watching;
 mod wire_protocol;

@@ -2,10 +2,13 @@
 
 pub(crate) mod daemon;
 pub(crate) mod disk;
+pub(crate) mod http;
+pub(crate) mod machine;
 #[path = "../store/test_postgres.rs"]
 pub(crate) mod postgres;
 pub(crate) mod redis;
 pub(crate) mod servers;
+pub(crate) mod systemd;
 
 use std::{
     thread,
@@ -13,6 +16,7 @@ use std::{
 };
 
 pub(crate) use daemon::{Daemon, House};
+pub(crate) use machine::Machine;
 pub(crate) use redis::Redis;
 pub(crate) use servers::{Cluster, Sentinels, Server};
 

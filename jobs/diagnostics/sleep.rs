@@ -18,6 +18,9 @@ pub(crate) struct Sleep {
     /// Do not listen when somebody takes the job back.
     #[serde(default)]
     stubborn: bool,
+    /// Hold on to the thread meanwhile, as a handler must not.
+    #[serde(default)]
+    hog: bool,
 }
 
 impl Job for Sleep {
@@ -29,6 +32,10 @@ impl Job for Sleep {
     const SAMPLE: Option<Sample> = Some(Sample { args: r#"{"ms": 50}"#, ends: RunOutcome::Done });
 
     async fn run(self, ctx: &Context) -> Outcome {
+        if self.hog {
+            std::thread::sleep(Duration::from_millis(self.ms.into()));
+            return Ok(Done(None));
+        }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(self.ms.into())) => Ok(Done(None)),
             () = ctx.cancelled(), if !self.stubborn => Err(Failure::Cancelled { reason: "woken up".to_owned() }),

@@ -52,7 +52,10 @@ pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
     let code = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let mut daemon = tokio::select! {
-            started = start(&app) => started?,
+            started = start(&app) => started.inspect_err(|fault| {
+                // What ended it, for `systemctl status`.
+                app.condition.notifier().status(&format!("cannot start: {fault:#}"));
+            })?,
             () = signals.next() => return Ok(ExitCode::SUCCESS),
         };
         app.condition.serves(daemon.worker.flows.clone());

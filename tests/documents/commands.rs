@@ -18,6 +18,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/wire-protocol.md",
     "liaison.toml",
     "systemd/liaison.service",
+    "systemd/liaison@.service",
 ];
 
 /// The help of every command, by its words: `""` is the program itself, `"dead list"` a command of a command.

@@ -65,6 +65,8 @@ impl House {
             // Nobody asks there unless a test does; and two daemons of one house must not want the same port.
             ("LIAISON_HTTP__LISTEN", "off".into()),
             ("LIAISON_LOG__FORMAT", "human".into()),
+            // Many daemons of many tests on one machine; who asks for answers sets a socket.
+            ("LIAISON_HTTP__LISTEN", "off".into()),
         ];
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let house = Self { redis, postgres, folder, settings };
@@ -78,6 +80,12 @@ impl House {
         self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// Where its records are, if they are in a `PostgreSQL`.
+    pub(crate) fn postgres_url(&self) -> String {
+        let url = self.settings.iter().find(|(name, _)| name == "LIAISON_DATABASE_URL");
+        url.map(|(_, url)| url.clone()).expect("a store")
     }
 
     /// A file of this house, by its name.

@@ -22,6 +22,7 @@ use crate::{
         held::{Leaving, Parking},
     },
     stop::{Phase, Stopping},
+    tuning::Tuning,
 };
 
 /// How a claim on a job ends. Nothing happens until it is sent.
@@ -82,19 +83,19 @@ impl Acknowledger {
     pub(crate) fn new(
         scripts: Scripts,
         leases: Arc<Leases>,
-        memory: Memory,
+        tuning: Tuning,
         stopping: Stopping,
     ) -> (Self, impl Future<Output = ()> + Send) {
         // Unbounded, but never longer than the flow lets jobs be unrecorded.
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), Settler { scripts, leases, memory, stopping }.run(receiver))
+        (Self(sender), Settler { scripts, leases, tuning, stopping }.run(receiver))
     }
 }
 
 struct Settler {
     scripts: Scripts,
     leases: Arc<Leases>,
-    memory: Memory,
+    tuning: Tuning,
     stopping: Stopping,
 }
 
@@ -141,7 +142,8 @@ impl Settler {
             .collect();
         let ended = ending(jobs.iter().map(|(job, ..)| &job.claim));
         let tokens: Vec<_> = ended.iter().map(|claim| claim.token.as_str()).collect();
-        let call = || self.scripts.acknowledge(&items, &tokens, self.memory.id, self.memory.reply);
+        let memory = self.tuning.get().memory;
+        let call = || self.scripts.acknowledge(&items, &tokens, memory.id, memory.reply);
         let lost = self.insist("acknowledge", call).await;
         self.settled(lost, jobs.iter().map(|(job, ..)| job), &tokens);
     }

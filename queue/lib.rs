@@ -51,11 +51,13 @@ pub mod state;
 #[cfg(feature = "worker")]
 mod stop;
 #[cfg(feature = "worker")]
+mod tuning;
+#[cfg(feature = "worker")]
 mod wake;
 #[cfg(feature = "worker")]
 mod worker;
 
-pub use cards::{RunningCard, WorkerCard};
+pub use cards::{Reread, RunningCard, WorkerCard};
 pub use error::{QueueError, chain};
 pub use inspector::{Depths, Inspector, Whereabouts, now, queues};
 pub use isolation::{Isolation, Suspects};
@@ -77,5 +79,6 @@ pub use self::{
     claimer::Screen,
     flow::{Flow, Shares, Stage},
     stop::{Phase, Stop, Stopping},
-    worker::{Served, StartError, Worker, WorkerOptions},
+    tuning::Settings,
+    worker::{Changes, Served, ServedQueue, StartError, Worker, WorkerOptions},
 };

@@ -4,17 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use liaison_queue::{
-    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, QueueName, Screen, SentinelUser,
-    Served, Shares, Stop, TlsFiles, Worker, WorkerOptions, batches::Batches, clock::Clock, envelope::Limits,
+    Changes, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, QueueName, Reread, Screen,
+    SentinelUser, Served, Settings, Shares, Stop, TlsFiles, Worker, WorkerOptions, batches::Batches, clock::Clock,
+    envelope::Limits,
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tracing::{error, info, warn};
 
 use crate::{
-    config::Config,
+    config::{Config, secret::Secret},
     historian::Historian,
-    isolation::{self, Again},
+    isolation::{Again, Wards},
     patience::Patience,
     recorder::Recorder,
     runner::Runner,
@@ -34,6 +38,8 @@ pub(crate) struct App {
     pub(crate) isolation: Isolation,
     /// How to start another process of the kind; without it, suspects wait.
     pub(crate) again: Option<Again>,
+    /// The file that was read, for operators to tell daemons apart.
+    pub(crate) file: Option<String>,
 }
 
 /// A running daemon.
@@ -42,7 +48,8 @@ pub(crate) struct Daemon {
     pub(crate) stop: Stop,
     recorder: JoinSet<()>,
     /// The processes of suspects.
-    wards: JoinSet<()>,
+    wards: Option<Wards>,
+    cancel_grace: watch::Sender<Duration>,
 }
 
 impl App {
@@ -67,14 +74,11 @@ impl App {
             },
         };
         let link = Link::new(redis.url.expose(), options)?;
-        Ok(Self { config, link, isolation: Isolation::None, again: None })
+        Ok(Self { config, link, isolation: Isolation::None, again: None, file: None })
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            max_args: usize::try_from(self.config.queues.max_args.get()).unwrap_or(usize::MAX),
-            max_lane_depth: self.config.queues.max_lane_depth,
-        }
+        limits(&self.config)
     }
 
     pub(crate) fn producer(&self) -> Producer {
@@ -103,7 +107,11 @@ impl App {
     }
 
     pub(crate) fn database(&self) -> Result<DatabaseUrl> {
-        Ok(self.config.store.url.expose().parse()?)
+        Self::database_of(&self.config)
+    }
+
+    pub(crate) fn database_of(config: &Config) -> Result<DatabaseUrl> {
+        Ok(config.store.url.expose().parse()?)
     }
 
     pub(crate) fn keys(&self) -> Result<Option<KeyRing>> {
@@ -176,11 +184,12 @@ impl App {
             None => Arc::new(NoHistory),
         };
         let options = self.options()?;
+        let (cancel_grace, patient) = watch::channel(config.worker.cancel_grace);
         let runner = Arc::new(Runner {
             shares: Arc::clone(&shares),
             diagnostics: config.worker.diagnostics,
             limiter: options.limiter.clone(),
-            cancel_grace: config.worker.cancel_grace,
+            cancel_grace: patient,
         });
         let handler = move |job| {
             let runner = Arc::clone(&runner);
@@ -190,34 +199,65 @@ impl App {
         let worker = Worker::start(&self.link, &options, &shares, screen, handler, finish, &stop).await?;
         let mut recorder = JoinSet::new();
         recorder.spawn(recording);
-        let wards = match (&self.again, self.isolation) {
-            (Some(again), Isolation::None) => isolation::watch(&worker.suspects, again, &stop.watch()),
-            _ => JoinSet::new(),
-        };
-        Ok(Daemon { worker, stop, recorder, wards })
+        let mut wards = self.again.clone().filter(|_| self.isolation == Isolation::None).map(Wards::new);
+        if let Some(wards) = &mut wards {
+            wards.watch(&worker.queues());
+        }
+        Ok(Daemon { worker, stop, recorder, wards, cancel_grace })
     }
 
     pub(crate) fn options(&self) -> Result<WorkerOptions> {
         let config = &self.config;
-        let served = config.queue.iter().map(|queue| {
-            let name = QueueName::parse(&queue.name).map_err(anyhow::Error::msg)?;
-            Ok(Served { name, weight: queue.weight, concurrency: queue.concurrency as usize, shards: queue.shards })
-        });
         Ok(WorkerOptions {
             host: host_name(),
-            queues: served.collect::<Result<_>>()?,
+            queues: served(config)?,
             lease: config.worker.lease,
-            crash_limit: config.worker.crash_limit,
             isolation: self.isolation,
-            low_share: config.queues.low_priority_share,
-            limits: self.limits(),
-            memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
+            settings: settings(config),
+            configuration: Reread { file: self.file.clone(), ..Reread::default() },
             limiter: Limiter::new(self.link.clone(), Clock::Redis, config.worker.lease * PERMIT_LEASES),
         })
     }
 }
 
+/// The queues to serve, as the worker wants to know them.
+pub(crate) fn served(config: &Config) -> Result<Vec<Served>> {
+    let served = config.queue.iter().map(|queue| {
+        let name = QueueName::parse(&queue.name).map_err(anyhow::Error::msg)?;
+        Ok(Served { name, weight: queue.weight, concurrency: queue.concurrency as usize, shards: queue.shards })
+    });
+    served.collect()
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        max_args: usize::try_from(config.queues.max_args.get()).unwrap_or(usize::MAX),
+        max_lane_depth: config.queues.max_lane_depth,
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        crash_limit: config.worker.crash_limit,
+        low_share: config.queues.low_priority_share,
+        limits: limits(config),
+        memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
+    }
+}
+
 impl Daemon {
+    /// Go on with another configuration. Nothing here can fail: what can was tried before.
+    pub(crate) fn take(&mut self, config: &Config, text: Option<Secret>, queues: &[Served]) -> Changes {
+        self.worker.tune(config.worker.concurrency as usize, settings(config));
+        let changes = self.worker.serve(queues, &self.stop);
+        self.cancel_grace.send_replace(config.worker.cancel_grace);
+        if let Some(wards) = &mut self.wards {
+            wards.configure(text);
+            wards.watch(&self.worker.queues());
+        }
+        changes
+    }
+
     /// Until a part ends that must not: a bug. What it held lapses, and somebody else takes over.
     pub(crate) async fn broken(&mut self) {
         tokio::select! {
@@ -239,8 +279,9 @@ impl Daemon {
         }
         self.worker.ended(&self.stop, patience).await;
         // They have drained beside us; one that hangs goes on its own when our end of its input is closed.
-        let gone = async { while self.wards.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(patience, gone).await;
+        if let Some(wards) = &mut self.wards {
+            let _ = tokio::time::timeout(patience, wards.ended()).await;
+        }
     }
 }
 
@@ -261,6 +302,7 @@ impl Screen for NoHistory {
     }
 }
 
-fn host_name() -> String {
+/// By which operators know this machine, as it stands on the cards of its workers.
+pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

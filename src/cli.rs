@@ -17,6 +17,7 @@ mod limits;
 mod manual;
 mod migrate;
 mod queues;
+mod reload;
 mod runs;
 mod typed;
 mod whereabouts;
@@ -103,6 +104,8 @@ enum Command {
     Limits(limits::LimitsCommand),
     /// Bring the database up to date
     Migrate(migrate::MigrateArgs),
+    /// Let the daemons on this host read their configuration again
+    Reload(reload::ReloadArgs),
     /// Print the configuration in effect, with where it came from, or all its mistakes
     Check,
     /// The keys that seal stored envelopes
@@ -154,6 +157,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Workers(command) => workers::run(&global, &command),
         Command::Limits(command) => limits::run(&global, &command),
         Command::Migrate(args) => migrate::run(&global, &args),
+        Command::Reload(args) => reload::run(&global, &args),
         Command::Check => check::run(&global),
         Command::Keys(command) => keys::run(&global, &command),
         Command::Bench(args) => bench::run(&global, &args),

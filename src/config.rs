@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 mod address;
+pub(crate) mod changes;
 #[cfg(test)]
 mod documents;
 pub(crate) mod environment;
@@ -39,6 +40,7 @@ use queues::{Queue, Queues};
 use raw::RawConfig;
 use reader::{Entry, Known, Reader};
 use redis::Redis;
+use secret::Secret;
 use store::Store;
 use worker::Worker;
 
@@ -111,6 +113,8 @@ pub(crate) struct Loaded {
     pub(crate) warnings: Vec<Warning>,
     /// The file that was read, if any.
     pub(crate) file: Option<PathBuf>,
+    /// What stood in it.
+    pub(crate) text: Option<Secret>,
 }
 
 /// Every key there is, in the order of the documentation.
@@ -142,8 +146,12 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     }
     let mut reader = Reader::new(raw);
     let config = Config::read(&mut reader);
-    let RawConfig { mistakes, warnings, broken, .. } = reader.raw;
-    if mistakes.is_empty() { Ok(Loaded { config, warnings, file }) } else { Err(ConfigError::new(mistakes, &broken)) }
+    let RawConfig { mistakes, warnings, text, broken, .. } = reader.raw;
+    if mistakes.is_empty() {
+        Ok(Loaded { config, warnings, file, text })
+    } else {
+        Err(ConfigError::new(mistakes, &broken))
+    }
 }
 
 fn read_file(sources: &Sources, raw: &mut RawConfig) -> Option<PathBuf> {

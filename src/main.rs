@@ -7,8 +7,10 @@ mod embedded;
 mod historian;
 mod isolation;
 mod lifecycle;
+mod offline;
 mod patience;
 mod recorder;
+mod reload;
 mod runner;
 mod telemetry;
 

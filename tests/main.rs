@@ -13,6 +13,7 @@ mod operating;
 mod outages;
 mod recording;
 mod regressions;
+mod reloading;
 mod retrying;
 mod sharding;
 mod stopping;

@@ -1,6 +1,9 @@
 //! `liaison worker`: the daemon.
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    sync::{Arc, Mutex},
+};
 
 use anyhow::Result;
 use liaison_queue::Isolation;
@@ -9,8 +12,10 @@ use tracing::{info, warn};
 use super::{Global, typed};
 use crate::{
     app::{App, Daemon},
+    config::{Loaded, secret::Secret},
     isolation::{self, Again},
-    lifecycle::{self, Signals},
+    lifecycle::{self, Asked, Signals},
+    reload::Reloader,
     telemetry,
 };
 
@@ -28,35 +33,58 @@ pub(crate) struct WorkerArgs {
 }
 
 pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build()?;
+    // Before anything else: a SIGHUP that comes while we start must not end us, and a SIGTERM must be heard.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
     let isolation = args.isolation.unwrap_or_default();
-    let again = Again { args: global.again(args.concurrency.as_deref()), ..Again::default() };
-    let loaded = global.load(args.queues, args.concurrency)?;
-    telemetry::start(&loaded.config.log);
-    for warning in &loaded.warnings {
+    let (global, arguments) = (global.clone(), global.again(args.concurrency.as_deref()));
+    let read = move || global.load(args.queues.clone(), args.concurrency.clone());
+    let Loaded { config, warnings, file, text } = read()?;
+    let text = Arc::new(Mutex::new(Some(text.unwrap_or_else(|| Secret::new("")))));
+    let again = Again { args: arguments, text, ..Again::default() };
+    telemetry::start(&config.log);
+    for warning in &warnings {
         warn!("{warning}");
     }
-    let app = App { isolation, again: Some(again), ..App::new(loaded.config)? };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build()?;
-    let code = runtime.block_on(async {
-        let mut signals = Signals::listen()?;
-        let mut daemon = tokio::select! {
-            started = app.start(None) => started?,
-            () = signals.next() => return Ok(ExitCode::SUCCESS),
-        };
-        say_ready(&app, &daemon);
-        let flows = daemon.worker.flows.clone();
-        tokio::select! {
-            () = signals.next() => {}
-            () = isolation::no_more(&flows), if isolation != Isolation::None => {}
-            // A daemon that lives on deaf is worse than one that is started anew.
-            () = daemon.broken() => return Ok(ExitCode::FAILURE),
-        }
-        lifecycle::drain(daemon, app.config.worker.grace, &mut signals).await;
-        Ok::<ExitCode, anyhow::Error>(ExitCode::SUCCESS)
-    });
+    let file = file.map(|path| std::path::absolute(&path).unwrap_or(path).display().to_string());
+    let reloader = Reloader::new(config.clone(), file.clone(), Box::new(read));
+    let app = App { isolation, again: Some(again), file, ..App::new(config)? };
+    let code = runtime.block_on(serve(&app, reloader, signals));
     // A handler that never yields must not keep the process: its lease lapses, and it runs again elsewhere.
     runtime.shutdown_background();
     code
+}
+
+async fn serve(app: &App, mut reloader: Reloader, mut signals: Signals) -> Result<ExitCode> {
+    let mut daemon = tokio::select! {
+        started = app.start(None) => started?,
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
+    say_ready(app, &daemon);
+    let queues = daemon.worker.queues();
+    loop {
+        tokio::select! {
+            asked = signals.asked() => match asked {
+                Asked::Stop => break,
+                // What runs suspects is short-lived: the next one reads what is in the file then.
+                Asked::Reload if app.isolation != Isolation::None => continue,
+                Asked::Reload => {}
+            },
+            () = isolation::no_more(&queues), if app.isolation != Isolation::None => break,
+            // A daemon that lives on deaf is worse than one that is started anew.
+            () = daemon.broken() => return Ok(ExitCode::FAILURE),
+        }
+        tokio::select! {
+            biased;
+            () = signals.next() => break,
+            () = reloader.reload(&mut daemon) => {}
+        }
+    }
+    lifecycle::drain(daemon, reloader.current().worker.grace, &mut signals).await;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn say_ready(app: &App, daemon: &Daemon) {

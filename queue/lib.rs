@@ -25,6 +25,7 @@ mod claimer;
 pub mod clock;
 pub mod envelope;
 mod error;
+mod examiner;
 #[cfg(feature = "worker")]
 mod flow;
 mod inspector;
@@ -59,6 +60,7 @@ mod worker;
 
 pub use cards::{Reread, RunningCard, WorkerCard};
 pub use error::{QueueError, chain};
+pub use examiner::{ServerFacts, Stranger, servers, strangers, tied_to};
 pub use inspector::{Depths, Inspector, Whereabouts, now, queues};
 pub use isolation::{Isolation, Suspects};
 pub use lanes::{LaneCard, LaneView};

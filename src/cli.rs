@@ -9,6 +9,7 @@ mod check;
 mod dead;
 #[cfg(feature = "sandbox")]
 mod dev;
+mod doctor;
 mod enqueue;
 mod jobs;
 mod keys;
@@ -108,6 +109,8 @@ enum Command {
     Reload(reload::ReloadArgs),
     /// Print the configuration in effect, with where it came from, or all its mistakes
     Check,
+    /// Look at the living system, and say what is wrong with it and what to do
+    Doctor(doctor::DoctorArgs),
     /// The keys that seal stored envelopes
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -159,6 +162,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Reload(args) => reload::run(&global, &args),
         Command::Check => check::run(&global),
+        Command::Doctor(args) => doctor::run(&global, &args),
         Command::Keys(command) => keys::run(&global, &command),
         Command::Bench(args) => bench::run(&global, &args),
         Command::Completions(args) => Ok(manual::completions(self::command(), &args)),

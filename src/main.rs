@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod config;
+mod doctor;
 mod embedded;
 mod historian;
 mod isolation;

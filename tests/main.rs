@@ -3,6 +3,7 @@
 mod claiming;
 mod command_line;
 mod crashing;
+mod doctoring;
 mod documents;
 mod doors;
 mod embedding;

@@ -65,7 +65,7 @@ fn row(card: &WorkerCard, alive: bool, now: Millis) -> Vec<String> {
         (true, false) => format!("up for {}", words::span(now.0 - card.started_at)),
     };
     let state = match card.configuration.problem {
-        Some(_) => format!("{state}; could not take its new configuration: see its log"),
+        Some(_) => format!("{state}; could not take its new configuration: `liaison doctor` says why"),
         None => state,
     };
     let state = match card.isolation {

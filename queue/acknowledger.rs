@@ -22,6 +22,7 @@ use crate::{
         held::{Leaving, Parking},
     },
     stop::{Phase, Stopping},
+    tuning::Tuning,
     vitals::Pulse,
 };
 
@@ -90,20 +91,20 @@ impl Acknowledger {
     pub(crate) fn new(
         scripts: Scripts,
         leases: Arc<Leases>,
-        memory: Memory,
+        tuning: Tuning,
         stopping: Stopping,
         pulse: Pulse,
     ) -> (Self, impl Future<Output = ()> + Send) {
         // Unbounded, but never longer than the flow lets jobs be unrecorded.
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self(sender), Settler { scripts, leases, memory, stopping, pulse }.run(receiver))
+        (Self(sender), Settler { scripts, leases, tuning, stopping, pulse }.run(receiver))
     }
 }
 
 struct Settler {
     scripts: Scripts,
     leases: Arc<Leases>,
-    memory: Memory,
+    tuning: Tuning,
     stopping: Stopping,
     pulse: Pulse,
 }
@@ -153,7 +154,8 @@ impl Settler {
             .collect();
         let ended = ending(jobs.iter().map(|(job, ..)| &job.claim));
         let tokens: Vec<_> = ended.iter().map(|claim| claim.token.as_str()).collect();
-        let call = || self.scripts.acknowledge(&items, &tokens, self.memory.id, self.memory.reply);
+        let memory = self.tuning.get().memory;
+        let call = || self.scripts.acknowledge(&items, &tokens, memory.id, memory.reply);
         let lost = self.insist("acknowledge", call).await;
         self.settled(lost, jobs.iter().map(|(job, ..)| job), &tokens);
     }

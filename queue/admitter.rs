@@ -41,7 +41,7 @@ pub(crate) enum Round {
 #[derive(Debug)]
 pub(crate) struct Admitter {
     scripts: Scripts,
-    limits: Limits,
+    pub limits: Limits,
     worker: String,
     /// How many parts the queue has.
     shards: u32,

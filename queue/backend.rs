@@ -10,12 +10,12 @@ use std::{
     future::Future,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use apalis::{
     layers::catch_panic::CatchPanicLayer,
-    prelude::{BoxDynError, ParallelizeExt, Task, WorkerBuilder, WorkerBuilderExt, WorkerContext},
+    prelude::{BoxDynError, ParallelizeExt, Task, WorkerBuilder, WorkerContext},
 };
 use apalis_core::backend::{Backend, BackendConfig, finalize::Ephemeral};
 use futures_util::{Stream, StreamExt};
@@ -24,7 +24,7 @@ use tower::{Layer, Service};
 use crate::{
     buffer::Buffer,
     claimed::Claimed,
-    flow::Stage,
+    flow::{Flow, Stage},
     stop::{Phase, Stopping},
 };
 
@@ -42,11 +42,10 @@ pub enum Ended<R> {
     Interrupted,
 }
 
-/// Run the jobs of a buffer, so many at once, until it is closed and what ran has ended.
+/// Run the jobs of a buffer, as many at once as the flow has slots, until it is closed and what ran has ended.
 pub(crate) fn run<R: Send + 'static>(
     name: String,
-    buffer: Arc<Buffer>,
-    concurrency: usize,
+    (buffer, flow): (Arc<Buffer>, Arc<Flow>),
     handler: Handler<R>,
     finish: Finish<R>,
     stopping: Stopping,
@@ -62,8 +61,7 @@ pub(crate) fn run<R: Send + 'static>(
         }
     });
     let worker = WorkerBuilder::new(name)
-        .backend(PumpBackend { buffer, finish })
-        .concurrency(concurrency)
+        .backend(PumpBackend { buffer, flow, finish })
         .parallelize(spawn)
         .layer(CatchPanicLayer::with_panic_handler(panicked as fn(&Box<dyn Any + Send>) -> Panicked))
         .build(service);
@@ -92,6 +90,7 @@ fn panicked(panic: &Box<dyn Any + Send>) -> Panicked {
 
 struct PumpBackend<R> {
     buffer: Arc<Buffer>,
+    flow: Arc<Flow>,
     finish: Finish<R>,
 }
 
@@ -108,6 +107,8 @@ impl<R> Backend for PumpBackend<R> {
         cx: &mut Context<'_>,
         worker: &WorkerContext,
     ) -> Poll<Option<Result<Self::Task, Infallible>>> {
+        // The slots are counted here and not by a layer of apalis: their number may change while we run.
+        ready!(self.flow.poll_slot(cx));
         self.buffer.poll_next(cx).map(|job| {
             if job.is_none() {
                 // An exhausted backend alone does not end an apalis worker: it waits to be told. A second telling is

@@ -44,6 +44,11 @@ impl Buffer {
         }
     }
 
+    /// Take out what was not handed out yet.
+    pub(crate) fn shed(&self) -> Vec<Arc<Claimed>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).drain(..).collect()
+    }
+
     /// Hand out nothing more; whoever closes gets what was not handed out.
     pub(crate) fn close(&self) -> Vec<Arc<Claimed>> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);

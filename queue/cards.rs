@@ -27,7 +27,27 @@ pub struct WorkerCard {
     pub running: usize,
     pub unrecorded: usize,
     pub draining: bool,
+    /// The release it was built from; cards of older ones do not say.
+    #[serde(default)]
+    pub version: String,
+    /// How it came to its configuration.
+    #[serde(default)]
+    pub configuration: Reread,
     pub jobs: Vec<RunningCard>,
+}
+
+/// What a worker says of its configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reread {
+    /// The file it was read from, if from any.
+    pub file: Option<String>,
+    /// How often it was read again, whether that went well or not.
+    pub times: u64,
+    /// When it was read last, by the worker's clock.
+    pub at: i64,
+    /// Why the last reading changed nothing.
+    pub problem: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -47,9 +67,28 @@ fn isolation<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Isolation, D::
 const SILENT_MS: i64 = 10_000;
 
 impl WorkerCard {
+    /// Which process it is: the same word on all its cards, and on no other's.
+    #[must_use]
+    pub fn process(&self) -> &str {
+        let random = self.worker.rsplit('-').next().unwrap_or_default();
+        random.split('.').next().unwrap_or_default()
+    }
+
+    /// What one of the threads of that process is called: whoever looks at a process can tell by it whether this is its
+    /// card. Linux keeps 15 characters of a name.
+    #[must_use]
+    pub fn thread(&self) -> String {
+        thread_of(self.process())
+    }
+
     pub(crate) fn is_alive(&self, now: Millis) -> bool {
         now.0 - self.beat_at < SILENT_MS
     }
+}
+
+/// The name of the thread by which a process is known: its keeper.
+pub(crate) fn thread_of(process: &str) -> String {
+    format!("keeper-{process}")
 }
 
 /// The cards of a queue, by worker.

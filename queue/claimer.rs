@@ -30,6 +30,7 @@ use crate::{
         held::{ClaimReply, ClaimTerms},
     },
     stop::{Phase, Stopping},
+    tuning::Tuning,
     vitals::Pulse,
     wake::Wake,
 };
@@ -56,6 +57,7 @@ pub(crate) struct Claimer {
     pub admitter: Admitter,
     pub worker: String,
     pub terms: ClaimTerms,
+    pub tuning: Tuning,
     pub flow: Arc<Flow>,
     pub leases: Arc<Leases>,
     pub buffer: Arc<Buffer>,
@@ -87,6 +89,8 @@ impl Claimer {
         let mut patience = outage_waits();
         while !self.stopping.has_reached(Phase::Drain) {
             self.pulse.beat();
+            let settings = self.tuning.get();
+            (self.terms.low_share, self.admitter.limits) = (settings.low_share, settings.limits);
             let lock = Arc::clone(&self.alone);
             let alone = if self.terms.isolation == Isolation::Alone { Some(lock.lock().await) } else { None };
             let want = self.want();

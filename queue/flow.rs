@@ -9,9 +9,11 @@ use std::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
+use futures_util::task::AtomicWaker;
 use tokio::sync::Notify;
 
 use crate::{
@@ -51,7 +53,7 @@ impl Stage {
 /// The slots of a process, shared by its queues by weight whenever more than one queue is hungry.
 #[derive(Debug)]
 pub struct Shares {
-    total: usize,
+    total: AtomicUsize,
     queues: Mutex<Vec<Weak<Flow>>>,
     /// Something outside (the store) asks for a halt; it says why for itself.
     halted: AtomicBool,
@@ -64,7 +66,7 @@ impl Shares {
     #[must_use]
     pub fn new(total: usize) -> Arc<Self> {
         Arc::new(Self {
-            total,
+            total: AtomicUsize::new(total),
             queues: Mutex::default(),
             halted: AtomicBool::new(false),
             offset_ms: AtomicI64::new(0),
@@ -75,9 +77,25 @@ impl Shares {
     /// Stop or resume claiming in all queues; what is held is kept.
     pub fn halt(&self, halted: bool) {
         if self.halted.swap(halted, Ordering::AcqRel) && !halted {
-            for flow in self.queues.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
-                flow.room.notify_one();
-            }
+            self.look_again();
+        }
+    }
+
+    /// So many slots from now on. What runs goes on.
+    pub(crate) fn resize(&self, total: usize) {
+        self.total.store(total, Ordering::Release);
+        self.look_again();
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.total.load(Ordering::Acquire)
+    }
+
+    /// There may be room where there was none.
+    fn look_again(&self) {
+        for flow in self.queues.lock().unwrap_or_else(PoisonError::into_inner).iter().filter_map(Weak::upgrade) {
+            flow.room.notify_one();
+            flow.slot.wake();
         }
     }
 
@@ -116,10 +134,10 @@ impl Shares {
             .iter()
             .filter_map(Weak::upgrade)
             .filter(|flow| flow.is_hungry())
-            .map(|flow| flow.weight)
+            .map(|flow| flow.weight())
             .sum();
         let all = hungry.max(weight);
-        (self.total * weight as usize).div_ceil(all as usize).max(1)
+        (self.total() * weight as usize).div_ceil(all as usize).max(1)
     }
 }
 
@@ -127,8 +145,10 @@ impl Shares {
 #[derive(Debug)]
 pub struct Flow {
     shares: Arc<Shares>,
-    concurrency: usize,
-    weight: u32,
+    concurrency: AtomicUsize,
+    weight: AtomicU32,
+    /// Served no more: what it still runs counts, but it wants no share of what comes.
+    retired: AtomicBool,
     counts: [AtomicUsize; 3],
     bytes: AtomicUsize,
     hungry: AtomicBool,
@@ -136,6 +156,8 @@ pub struct Flow {
     pace: Mutex<(Instant, u32, usize)>,
     pub(crate) meters: Meters,
     pub(crate) room: Notify,
+    /// Whoever waits for a job to leave its slot.
+    slot: AtomicWaker,
 }
 
 impl Flow {
@@ -143,8 +165,9 @@ impl Flow {
     pub fn new(queue: &QueueName, shares: &Arc<Shares>, concurrency: usize, weight: u32) -> Arc<Self> {
         let flow = Arc::new(Self {
             shares: Arc::clone(shares),
-            concurrency: concurrency.min(shares.total),
-            weight,
+            concurrency: AtomicUsize::new(concurrency),
+            weight: AtomicU32::new(weight),
+            retired: AtomicBool::new(false),
             counts: Default::default(),
             bytes: AtomicUsize::new(0),
             hungry: AtomicBool::new(false),
@@ -152,8 +175,12 @@ impl Flow {
             pace: Mutex::new((Instant::now(), 0, 0)),
             meters: Meters::of(queue),
             room: Notify::new(),
+            slot: AtomicWaker::new(),
         });
-        shares.queues.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&flow));
+        let mut queues = shares.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.retain(|known| known.strong_count() > 0);
+        queues.push(Arc::downgrade(&flow));
+        drop(queues);
         flow
     }
 
@@ -165,7 +192,35 @@ impl Flow {
     /// Jobs of this queue that may run at once.
     #[must_use]
     pub fn concurrency(&self) -> usize {
-        self.concurrency
+        self.concurrency.load(Ordering::Acquire).min(self.shares.total())
+    }
+
+    fn weight(&self) -> u32 {
+        self.weight.load(Ordering::Acquire)
+    }
+
+    /// So many slots, and such a share, from now on. What runs goes on.
+    pub(crate) fn resize(&self, concurrency: usize, weight: u32) {
+        self.concurrency.store(concurrency, Ordering::Release);
+        self.weight.store(weight, Ordering::Release);
+        self.shares.look_again();
+    }
+
+    /// It takes no more of the shares.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.shares.look_again();
+    }
+
+    /// Until a slot is free. One task asks.
+    pub(crate) fn poll_slot(&self, cx: &Context<'_>) -> Poll<()> {
+        let is_free = || self.count(Stage::Running) < self.concurrency();
+        if is_free() {
+            return Poll::Ready(());
+        }
+        self.slot.register(cx.waker());
+        // A job may have left between the look and the registration.
+        if is_free() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     pub(crate) fn shares(&self) -> &Shares {
@@ -180,6 +235,7 @@ impl Flow {
         self.counts[stage as usize].fetch_sub(1, Ordering::AcqRel);
         if stage == Stage::Running {
             self.finished.fetch_add(1, Ordering::Relaxed);
+            self.slot.wake();
         }
         self.room.notify_one();
     }
@@ -199,7 +255,7 @@ impl Flow {
     }
 
     fn is_hungry(&self) -> bool {
-        self.hungry.load(Ordering::Acquire)
+        self.hungry.load(Ordering::Acquire) && !self.retired.load(Ordering::Acquire)
     }
 
     /// How the last claim went: a full one means that there is more.
@@ -215,8 +271,8 @@ impl Flow {
         }
         let held = self.held();
         let ahead = self.ahead();
-        let own = (self.concurrency.min(self.shares.budget(self.weight)) + ahead).saturating_sub(held);
-        let free = (self.shares.total + ahead).saturating_sub(self.shares.held());
+        let own = (self.concurrency().min(self.shares.budget(self.weight())) + ahead).saturating_sub(held);
+        let free = (self.shares.total() + ahead).saturating_sub(self.shares.held());
         // A queue that has nothing here may always put one foot in the door: so the others learn that it is hungry.
         own.min(free.max(usize::from(held == 0)))
     }

@@ -1,6 +1,8 @@
 //! The keeper: a thread of its own, which no handler can block, that keeps this process's leases, tells operators
 //! what it does, and takes back what dead workers held.
 
+mod roll;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -14,15 +16,17 @@ use crate::{
     clock::Millis,
     envelope::{Envelope, Limits},
     error::{QueueError, chain},
-    flow::{Flow, Stage},
-    isolation::{Isolation, SuspectWatch},
-    leases::Leases,
+    flow::Stage,
+    isolation::Isolation,
     limiter::Limiter,
     outcome::Verdict,
-    scripts::{MAX_ITEMS, Scripts, text},
-    stop::{Phase, Stopping},
+    scripts::{MAX_ITEMS, text},
+    stop::Phase,
+    tuning::Tuning,
     vitals::Pulse,
 };
+
+pub(crate) use self::roll::{Held, Kept, Roll};
 
 /// How often this worker shows itself; the dead are looked for at least as often.
 const BEAT: Duration = Duration::from_secs(1);
@@ -33,25 +37,16 @@ const MAX_SHOWN: usize = 100;
 /// A worker that has not shown itself for so long is struck off the list.
 pub(crate) const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 
-/// One queue as the keeper sees it.
-pub(crate) struct Kept {
-    pub scripts: Scripts,
-    pub flow: Arc<Flow>,
-    pub leases: Arc<Leases>,
-    /// Told how many suspects wait.
-    pub suspects: Arc<SuspectWatch>,
-}
-
 pub(crate) struct Keeper {
-    pub queues: Vec<Kept>,
+    pub roll: Arc<Roll>,
     pub limiter: Limiter,
-    pub worker: String,
+    /// What makes the worker's id its own; its thread is called after it.
+    pub process: String,
     pub host: String,
     pub isolation: Isolation,
     pub lease: Duration,
-    pub crash_limit: u32,
+    pub tuning: Tuning,
     pub started_at: Millis,
-    pub stopping: Stopping,
     pub pulse: Pulse,
 }
 
@@ -63,7 +58,7 @@ impl Keeper {
         alive: oneshot::Sender<()>,
     ) -> std::io::Result<std::thread::JoinHandle<()>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("keeper".into()).spawn(move || {
+        std::thread::Builder::new().name(cards::thread_of(&self.process)).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     () = self.run() => {}
@@ -80,7 +75,6 @@ impl Keeper {
     }
 
     async fn run(&self) {
-        let mut away = vec![false; self.queues.len()];
         let mut next_beat = Instant::now();
         loop {
             self.pulse.beat();
@@ -88,19 +82,21 @@ impl Keeper {
             if beat {
                 next_beat = Instant::now() + BEAT;
             }
-            let rounds = self.queues.iter().map(|kept| self.round(kept, beat));
+            let queues = self.roll.all();
+            let rounds = queues.iter().map(|kept| self.round(kept, beat));
             let results = futures_util::future::join_all(rounds).await;
             match results.iter().find_map(|result| result.as_ref().err()) {
                 Some(fault) => self.pulse.waits_for(&format!("Redis {}", fault.in_short())),
                 None => self.pulse.has_all(),
             }
-            for (at, result) in results.into_iter().enumerate() {
-                let queue = &self.queues[at].scripts.queue;
+            for (kept, result) in queues.iter().zip(results) {
+                let queue = &kept.scripts.queue;
                 match result {
-                    Ok(()) => away[at] = false,
-                    Err(fault) if fault.is_outage() && away[at] => {}
+                    Ok(()) => kept.answers(),
                     Err(fault) if fault.is_outage() => {
-                        away[at] = true;
+                        if kept.was_away() {
+                            continue;
+                        }
                         warn!(%queue, error = chain(&fault), "queue {queue}: leases cannot be extended");
                     }
                     Err(fault) => error!(%queue, error = chain(&fault), "queue {queue}: leases cannot be extended"),
@@ -114,20 +110,30 @@ impl Keeper {
     async fn listen(&self) {
         loop {
             tokio::time::sleep(LISTEN).await;
-            for kept in &self.queues {
-                let _ = self.cancel(kept).await;
+            for kept in self.roll.all() {
+                let _ = self.cancel(&kept).await;
             }
         }
     }
 
     async fn sign_off(&self) {
-        for kept in &self.queues {
-            let remove = redis::cmd("HDEL").arg(&kept.scripts.keys.workers).arg(&self.worker).clone();
-            let _ = kept.scripts.link.call("sign off", &remove).await;
+        for kept in self.roll.all() {
+            let _ = Self::take_card(&kept).await;
         }
     }
 
-    async fn round(&self, kept: &Kept, beat: bool) -> Result<(), QueueError> {
+    async fn take_card(kept: &Kept) -> Result<(), QueueError> {
+        let remove = redis::cmd("HDEL").arg(&kept.scripts.keys.workers).arg(&kept.worker).clone();
+        kept.scripts.link.call("sign off", &remove).await.map(drop)
+    }
+
+    async fn round(&self, kept: &Arc<Kept>, beat: bool) -> Result<(), QueueError> {
+        if kept.is_over() {
+            // Not before Redis has taken the card away: a queue that nobody serves must not look served.
+            Self::take_card(kept).await?;
+            self.roll.forget(kept);
+            return Ok(());
+        }
         self.extend(kept).await?;
         if beat {
             match self.show(kept).await {
@@ -139,7 +145,7 @@ impl Keeper {
         let begin = Instant::now();
         loop {
             self.pulse.beat();
-            let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
+            let reaped = kept.scripts.reap(self.lease, self.tuning.get().crash_limit).await?;
             kept.suspects.know(kept.scripts.queue.number(), reaped.suspects);
             kept.flow.meters.taken_back.inc_by(reaped.back);
             kept.flow.meters.crashed.inc_by(reaped.condemned);
@@ -223,7 +229,7 @@ impl Keeper {
     async fn show(&self, kept: &Kept) -> Result<(), QueueError> {
         let now = kept.flow.shares().now();
         let card = WorkerCard {
-            worker: self.worker.clone(),
+            worker: kept.worker.clone(),
             host: self.host.clone(),
             pid: std::process::id(),
             queue: kept.scripts.queue.to_string(),
@@ -234,7 +240,9 @@ impl Keeper {
             buffered: kept.flow.count(Stage::Buffered),
             running: kept.flow.count(Stage::Running),
             unrecorded: kept.flow.count(Stage::Unrecorded),
-            draining: self.stopping.has_reached(Phase::Drain),
+            draining: kept.stopping.has_reached(Phase::Drain),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            configuration: self.roll.configuration(),
             jobs: kept
                 .leases
                 .running(MAX_SHOWN)
@@ -251,7 +259,7 @@ impl Keeper {
         };
         let text = serde_json::to_string(&card).unwrap_or_default();
         let workers = &kept.scripts.keys.workers;
-        kept.scripts.link.call("show", redis::cmd("HSET").arg(workers).arg(&self.worker).arg(text)).await?;
+        kept.scripts.link.call("show", redis::cmd("HSET").arg(workers).arg(&kept.worker).arg(text)).await?;
         self.strike_off(kept, now).await
     }
 

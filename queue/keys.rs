@@ -104,6 +104,44 @@ impl Keys {
     }
 }
 
+/// What the names of all our keys match.
+#[must_use]
+pub(crate) fn pattern() -> &'static str {
+    "liaison:*"
+}
+
+/// What type the key of this name has, by its whole name; none for one that no release of ours makes.
+#[must_use]
+pub(crate) fn kind_of(key: &str) -> Option<&'static str> {
+    match key {
+        QUEUES => return Some("set"),
+        SHARDS => return Some("hash"),
+        STORE => return Some("string"),
+        _ => {}
+    }
+    let (of, name) = key.strip_prefix("liaison:{")?.split_once("}:")?;
+    if of.starts_with("limit:") {
+        return match name {
+            "line" | "slots" | "late" | "permits" => Some("zset"),
+            "state" | "holders" => Some("hash"),
+            "passes" => Some("list"),
+            _ => None,
+        };
+    }
+    if of.starts_with("schedule:") {
+        return matches!(name, "state" | "left").then_some("hash");
+    }
+    match name {
+        "inbox" | "ready:high" | "ready:normal" | "ready:low" | "apart" | "alone" | "departing" => Some("list"),
+        "admitter" | "paused" | "idle" => Some("string"),
+        "outbound" | "due" | "returning" | "lapsing" | "expiring" | "leases" | "recent" => Some("zset"),
+        "jobs" | "ghosts" | "turns" | "ends" | "lanes" | "fronts" | "uniques" | "batches" | "held" | "claims"
+        | "tries" | "verdicts" | "workers" | "pulse" | "counters" => Some("hash"),
+        name if name.starts_with("reply:") => Some("list"),
+        _ => None,
+    }
+}
+
 /// How the keys of all limits begin: those of one share its hash tag.
 const LIMITS: &str = "liaison:{limit:";
 
@@ -160,5 +198,33 @@ impl EntryKeys {
     pub(crate) fn of(entry: &EntryName) -> Self {
         let part = |name: &str| format!("liaison:{{schedule:{entry}}}:{name}");
         Self { state: part("state"), left: part("left") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kind_of;
+
+    #[test]
+    fn every_key_has_the_type_that_the_protocol_gives_it() {
+        let document = include_str!("../docs/wire-protocol.md");
+        let (_, section) = document.split_once("\n## Keys\n").expect("the keys");
+        let rows = section.split("\n#").next().expect("its text").lines().filter_map(|line| line.strip_prefix("| `"));
+        let mut seen = 0;
+        for row in rows {
+            let mut cells = row.split(" | ");
+            let (Some(key), Some(kind)) = (cells.next(), cells.next()) else { panic!("{row}") };
+            let key = key
+                .trim_end_matches('`')
+                .replace("QUEUE", "q")
+                .replace("ID", "1")
+                .replace("KEY", "k")
+                .replace("ENTRY", "e");
+            let kind = kind.split(',').next().map(|kind| if kind == "sorted set" { "zset" } else { kind });
+            assert_eq!(kind_of(&key), kind.filter(|kind| *kind != "none"), "{key}");
+            seen += 1;
+        }
+        assert!(seen > 40, "{seen}");
+        assert_eq!(kind_of("liaison:{q}:elsewhere"), None);
     }
 }

@@ -25,6 +25,7 @@ mod claimer;
 pub mod clock;
 pub mod envelope;
 mod error;
+mod examiner;
 #[cfg(feature = "worker")]
 mod flow;
 mod inspector;
@@ -53,14 +54,17 @@ pub mod shards;
 pub mod state;
 #[cfg(feature = "worker")]
 mod stop;
+#[cfg(feature = "worker")]
+mod tuning;
 mod vitals;
 #[cfg(feature = "worker")]
 mod wake;
 #[cfg(feature = "worker")]
 mod worker;
 
-pub use cards::{RunningCard, WorkerCard};
+pub use cards::{Reread, RunningCard, WorkerCard};
 pub use error::{QueueError, chain};
+pub use examiner::{ServerFacts, Stranger, servers, strangers, tied_to};
 pub use inspector::{Depths, Inspector, Whereabouts, now, queues};
 pub use isolation::{Isolation, Suspects};
 pub use lanes::{LaneCard, LaneView};
@@ -82,5 +86,6 @@ pub use self::{
     claimer::Screen,
     flow::{Flow, Shares, Stage},
     stop::{Phase, Stop, Stopping},
-    worker::{Served, StartError, Worker, WorkerOptions},
+    tuning::Settings,
+    worker::{Changes, Served, ServedQueue, StartError, Worker, WorkerOptions},
 };

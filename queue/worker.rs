@@ -1,35 +1,35 @@
-//! The worker: one claimer, one apalis worker and one acknowledger for each queue, and one keeper for all.
+//! The worker: one claimer, one apalis worker and one acknowledger for each queue, and one keeper for all. Queues can be
+//! added to it and taken from it while it runs.
 
-use std::{future::Future, sync::Arc, time::Duration};
+mod assembly;
 
-use tokio::task::JoinSet;
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
+use tokio::{sync::watch, task::JoinSet};
+
+use self::assembly::{Assembly, Part, Parts, Serving};
 use crate::{
-    acknowledger::{Acknowledger, Memory},
-    admitter::Admitter,
     backend::{self, Ended},
-    buffer::Buffer,
+    cards::Reread,
     claimed::Claimed,
-    claimer::{Claimer, Screen},
+    claimer::Screen,
     clock::Clock,
-    envelope::Limits,
     error::QueueError,
     flow::{Flow, Shares},
-    isolation::{Isolation, SuspectWatch, Suspects},
-    keeper::{Keeper, Kept},
+    isolation::{Isolation, Suspects},
+    keeper::{Keeper, Roll},
     keys,
-    leases::Leases,
     limiter::Limiter,
     link::Link,
     names::{JobId, QueueName},
-    scripts::{MAX_ITEMS, Scripts, held::ClaimTerms},
     shards,
-    stop::{Phase, Stop},
+    stop::{Phase, Stop, Stopping},
+    tuning::{Settings, Tuning},
     vitals::Vitals,
 };
 
 /// One queue that this worker serves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
     pub name: QueueName,
     pub weight: u32,
@@ -38,36 +38,63 @@ pub struct Served {
     pub shards: u32,
 }
 
+/// What a worker is started with.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
     pub host: String,
     pub queues: Vec<Served>,
     pub lease: Duration,
-    pub crash_limit: u32,
     /// Which jobs this process runs.
     pub isolation: Isolation,
-    pub low_share: u32,
-    pub limits: Limits,
-    pub memory: Memory,
+    pub settings: Settings,
     /// Its permits are kept while their jobs run.
     pub limiter: Limiter,
     /// Where its parts show that they progress.
     pub vitals: Vitals,
+    /// What it tells operators of its configuration.
+    pub configuration: Reread,
 }
 
 /// A running worker. It ends by its [`Stop`].
-#[derive(Debug)]
 pub struct Worker {
     /// New for every start: what an earlier process of the same host held is never mistaken for ours.
     pub id: String,
-    pub flows: Vec<(QueueName, Arc<Flow>)>,
-    /// How many suspects wait in each queue.
-    pub suspects: Vec<(QueueName, tokio::sync::watch::Receiver<Suspects>)>,
-    pumps: JoinSet<()>,
-    settlers: JoinSet<()>,
+    link: Link,
+    serving: Vec<Serving>,
+    /// How often each queue was taken up.
+    taken: HashMap<QueueName, u64>,
+    generations: u64,
+    /// None once the worker drains: nothing is added any more.
+    assembly: Option<Assembly>,
+    tuning: Tuning,
+    shares: Arc<Shares>,
+    roll: Arc<Roll>,
+    pumps: JoinSet<u64>,
+    settlers: JoinSet<u64>,
     keeper: std::thread::JoinHandle<()>,
     keep: tokio::sync::oneshot::Sender<()>,
     keeper_gone: tokio::sync::oneshot::Receiver<()>,
+}
+
+/// What became of the queues of a worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    pub added: Vec<QueueName>,
+    /// Claimed from no more; what runs there ends as it would have.
+    pub removed: Vec<QueueName>,
+    /// With another weight or another number of slots.
+    pub changed: Vec<QueueName>,
+}
+
+/// One of the queues of a worker, for those who go along with it.
+#[derive(Debug, Clone)]
+pub struct ServedQueue {
+    pub name: QueueName,
+    pub flow: Arc<Flow>,
+    /// How many suspects wait in it.
+    pub suspects: watch::Receiver<Suspects>,
+    /// Told when the queue ends, with the worker or before it.
+    pub stopping: Stopping,
 }
 
 impl Worker {
@@ -87,59 +114,185 @@ impl Worker {
     where
         F: Future<Output = R> + Send + 'static,
     {
-        let id = worker_id(&options.host);
+        let (id, process) = worker_id(&options.host);
         let handler: backend::Handler<R> = Arc::new(move |job| Box::pin(handler(job)));
         let finish: backend::Finish<R> = Arc::new(finish);
         announce(link, &options.queues).await?;
         // From here on nothing waits and nothing fails but the keeper's thread, which comes before the first claim: no
         // start stops half-way with jobs in its hands.
-        let (mut pumps, mut settlers) = (JoinSet::new(), JoinSet::new());
         // A call of the keeper that hangs must leave time for another one before a lease ends.
         let aside = link.separate(options.lease / 4)?;
-        let mut assembly = Assembly::default();
-        for served in &options.queues {
-            assembly.add(served, &id, (link, &aside), options, shares, &screen, stop);
-        }
-        let Assembly { kept, claimers, flows, buffers, watched } = assembly;
+        let (tuning, roll) = (Tuning::new(options.settings), Arc::<Roll>::default());
+        roll.reread(options.configuration.clone());
         let (keep, done) = tokio::sync::oneshot::channel();
         let (alive, keeper_gone) = tokio::sync::oneshot::channel();
         let keeper = Keeper {
-            queues: kept,
-            limiter: options.limiter.aside(aside),
-            worker: id.clone(),
+            roll: Arc::clone(&roll),
+            limiter: options.limiter.aside(aside.clone()),
+            process,
             host: options.host.clone(),
             isolation: options.isolation,
             lease: options.lease,
-            crash_limit: options.crash_limit,
+            tuning: tuning.clone(),
             started_at: Clock::wall(),
-            stopping: stop.watch(),
             pulse: options.vitals.part("the keeper"),
         }
         .start(done, alive)?;
-        for ((queue, flow), buffer) in flows.iter().zip(buffers) {
-            let (name, handler, finish) = (format!("{id}/{queue}"), Arc::clone(&handler), Arc::clone(&finish));
-            pumps.spawn(backend::run(name, buffer, flow.concurrency(), handler, finish, stop.watch()));
+        let assembly = Assembly {
+            id: id.clone(),
+            link: link.clone(),
+            aside,
+            lease: options.lease,
+            isolation: options.isolation,
+            tuning: tuning.clone(),
+            shares: Arc::clone(shares),
+            screen,
+            vitals: options.vitals.clone(),
+            runs: Box::new(move |name, buffer, flow, stopping| {
+                let (handler, finish) = (Arc::clone(&handler), Arc::clone(&finish));
+                Box::pin(backend::run(name, (buffer, flow), handler, finish, stopping))
+            }),
+        };
+        let mut worker = Self {
+            id,
+            link: link.clone(),
+            serving: Vec::new(),
+            taken: HashMap::new(),
+            generations: 0,
+            assembly: Some(assembly),
+            tuning,
+            shares: Arc::clone(shares),
+            roll,
+            pumps: JoinSet::new(),
+            settlers: JoinSet::new(),
+            keeper,
+            keep,
+            keeper_gone,
+        };
+        worker.serve(&options.queues, stop);
+        Ok(worker)
+    }
+
+    /// The queues that are served, without those that only come to their end.
+    #[must_use]
+    pub fn queues(&self) -> Vec<ServedQueue> {
+        let served = self.serving.iter().filter(|serving| !serving.leaving).map(|serving| ServedQueue {
+            name: serving.served.name.clone(),
+            flow: Arc::clone(&serving.flow),
+            suspects: serving.suspects.clone(),
+            stopping: serving.told.clone(),
+        });
+        served.collect()
+    }
+
+    /// Let Redis know of the queues that are to be served from now on, and agree with it on their parts. Everything of
+    /// a change that can fail comes here, before anything has changed.
+    ///
+    /// # Errors
+    /// When Redis does not answer, or has another number of parts for one of them.
+    pub async fn announce(&self, wanted: &[Served]) -> Result<(), QueueError> {
+        let is_new = |wanted: &&Served| !self.queues().iter().any(|queue| queue.name == wanted.name);
+        announce(&self.link, &wanted.iter().filter(is_new).cloned().collect::<Vec<_>>()).await
+    }
+
+    /// Serve these queues from now on, and no others. One that is served no more is claimed from no more; what waits
+    /// here for a slot is handed back, what runs ends as it would have, and its leases are kept until then.
+    pub fn serve(&mut self, wanted: &[Served], stop: &Stop) -> Changes {
+        let mut changes = Changes::default();
+        for serving in self.serving.iter_mut().filter(|serving| !serving.leaving) {
+            match wanted.iter().find(|wanted| wanted.name == serving.served.name) {
+                None => {
+                    serving.leave();
+                    changes.removed.push(serving.served.name.clone());
+                }
+                Some(wanted) => {
+                    if serving.resize(wanted) {
+                        changes.changed.push(wanted.name.clone());
+                    }
+                }
+            }
         }
-        for (settler, claimer) in claimers {
-            settlers.spawn(settler);
-            pumps.spawn(claimer.run());
+        for wanted in wanted {
+            let is_here = |serving: &Serving| !serving.leaving && serving.served.name == wanted.name;
+            if !self.serving.iter().any(is_here) {
+                self.take_up(wanted, stop);
+                changes.added.push(wanted.name.clone());
+            }
         }
-        Ok(Self { id, flows, suspects: watched, pumps, settlers, keeper, keep, keeper_gone })
+        changes
+    }
+
+    fn take_up(&mut self, served: &Served, stop: &Stop) {
+        let Some(assembly) = &self.assembly else { return };
+        let times = self.taken.entry(served.name.clone()).or_default();
+        let generation = self.generations;
+        let (serving, Parts { pumps, settlers }) = assembly.put_together(served, generation, *times, stop);
+        *times += 1;
+        self.generations += 1;
+        // Kept before anything is claimed.
+        self.roll.add(&serving.kept);
+        self.serving.push(serving);
+        let named = |part: Part| async move {
+            part.await;
+            generation
+        };
+        for settler in settlers {
+            self.settlers.spawn(named(settler));
+        }
+        for pump in pumps {
+            self.pumps.spawn(named(pump));
+        }
+    }
+
+    /// So many jobs at once, and these settings, from now on.
+    pub fn tune(&mut self, total: usize, settings: Settings) {
+        self.tuning.set(settings);
+        let fewer = total < self.shares.total();
+        self.shares.resize(total);
+        if fewer {
+            self.serving.iter().for_each(Serving::hand_back);
+        }
+    }
+
+    /// What operators are told of the configuration from now on.
+    pub fn reread(&self, how: Reread) {
+        self.roll.reread(how);
     }
 
     /// Until a part of the worker ends that must not end before a [`Stop`]: a bug, after which the process had better
     /// be started anew than live on deaf.
     pub async fn broken(&mut self) {
-        let part = tokio::select! {
-            Some(_) = self.pumps.join_next() => "a claimer or a worker",
-            Some(_) = self.settlers.join_next() => "an acknowledger",
-            _ = &mut self.keeper_gone => "the keeper",
+        let part = loop {
+            let (part, ended) = tokio::select! {
+                Some(ended) = self.pumps.join_next() => ("a claimer or a worker", ended),
+                Some(ended) = self.settlers.join_next() => ("an acknowledger", ended),
+                _ = &mut self.keeper_gone => break "the keeper",
+            };
+            if !ended.is_ok_and(|generation| self.has_left(generation)) {
+                break part;
+            }
         };
         tracing::error!(part, "{part} ended without being told to, which is a bug");
     }
 
+    /// A part of a queue has ended: whether it was to.
+    fn has_left(&mut self, generation: u64) -> bool {
+        let of_this = |serving: &Serving| serving.leaving && serving.generation == generation;
+        let Some(at) = self.serving.iter().position(of_this) else { return false };
+        self.serving[at].open -= 1;
+        if self.serving[at].open == 0 {
+            let serving = self.serving.swap_remove(at);
+            serving.kept.iter().for_each(|kept| kept.end());
+            let queue = &serving.served.name;
+            tracing::info!(%queue, "queue {queue}: its last job here has ended; this worker has left it");
+        }
+        true
+    }
+
     /// Until the claimers and the handlers have ended, which a [`Stop`] makes them do.
     pub async fn drained(&mut self) {
+        // It holds the way to the recorder, which ends when nobody can send it anything.
+        self.assembly = None;
         while self.pumps.join_next().await.is_some() {}
     }
 
@@ -155,80 +308,6 @@ impl Worker {
         drop(self.keep);
         // The keeper says good-bye to Redis; it is a thread, so it is waited for off the runtime.
         let _ = tokio::task::spawn_blocking(move || self.keeper.join()).await;
-    }
-}
-
-/// The parts of a worker before anything runs.
-#[derive(Default)]
-struct Assembly {
-    kept: Vec<Kept>,
-    claimers: Vec<(Settling, Claimer)>,
-    flows: Vec<(QueueName, Arc<Flow>)>,
-    buffers: Vec<Arc<Buffer>>,
-    watched: Vec<(QueueName, tokio::sync::watch::Receiver<Suspects>)>,
-}
-
-type Settling = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
-
-impl Assembly {
-    /// All parts of a queue share its slots: one flow, one buffer, one apalis worker.
-    #[expect(clippy::too_many_arguments, reason = "what every part of a worker is made of")]
-    fn add(
-        &mut self,
-        served: &Served,
-        id: &str,
-        (link, aside): (&Link, &Link),
-        options: &WorkerOptions,
-        shares: &Arc<Shares>,
-        screen: &Arc<dyn Screen>,
-        stop: &Stop,
-    ) {
-        let flow = Flow::new(&served.name, shares, served.concurrency, served.weight);
-        let buffer = Arc::<Buffer>::default();
-        let (suspects, watch) = SuspectWatch::over(served.shards);
-        let alone = Arc::<tokio::sync::Mutex<()>>::default();
-        for number in 0..served.shards {
-            let part = served.name.shard(number);
-            let leases = Arc::<Leases>::default();
-            let pulse = options.vitals.part(format!("the acknowledger of queue {part}"));
-            let scripts = Scripts::new(link.of_part(&pulse), part.clone(), Clock::Redis);
-            let (acknowledger, settler) =
-                Acknowledger::new(scripts, Arc::clone(&leases), options.memory, stop.watch(), pulse);
-            let pulse = options.vitals.part(format!("the claimer of queue {part}"));
-            let scripts = Scripts::new(link.of_part(&pulse), part.clone(), Clock::Redis);
-            self.claimers.push((
-                Box::pin(settler),
-                Claimer {
-                    admitter: Admitter::new(scripts.clone(), served.shards, options.limits, id.to_owned()),
-                    scripts,
-                    worker: id.to_owned(),
-                    terms: ClaimTerms {
-                        lease: options.lease,
-                        most: MAX_ITEMS,
-                        low_share: options.low_share,
-                        until: None,
-                        isolation: options.isolation,
-                    },
-                    flow: Arc::clone(&flow),
-                    leases: Arc::clone(&leases),
-                    buffer: Arc::clone(&buffer),
-                    screen: Arc::clone(screen),
-                    acknowledger,
-                    alone: Arc::clone(&alone),
-                    stopping: stop.watch(),
-                    pulse,
-                },
-            ));
-            self.kept.push(Kept {
-                scripts: Scripts::new(aside.clone(), part, Clock::Redis),
-                flow: Arc::clone(&flow),
-                leases,
-                suspects: Arc::clone(&suspects),
-            });
-        }
-        self.flows.push((served.name.clone(), flow));
-        self.buffers.push(buffer);
-        self.watched.push((served.name.clone(), watch));
     }
 }
 
@@ -255,13 +334,14 @@ pub enum StartError {
     Thread(#[from] std::io::Error),
 }
 
-/// `HOST-PID-RANDOM`, of characters that are safe in a key, a log line and a page.
-fn worker_id(host: &str) -> String {
+/// `HOST-PID-RANDOM`, of characters that are safe in a key, a log line and a page; and the last of these alone.
+fn worker_id(host: &str) -> (String, String) {
     let host: String = host
         .chars()
         .take(40)
         .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '-' })
         .collect();
     let random = JobId::generate();
-    format!("{host}-{}-{}", std::process::id(), &random.as_str()[18..])
+    let random = &random.as_str()[18..];
+    (format!("{host}-{}-{random}", std::process::id()), random.to_owned())
 }

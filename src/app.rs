@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use futures_util::FutureExt as _;
 use liaison_queue::{
-    Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName, Screen,
-    SentinelUser, Served, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions, batches::Batches, clock::Clock,
-    envelope::Limits,
+    Changes, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName, Reread,
+    Screen, SentinelUser, Served, Settings, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions, batches::Batches,
+    clock::Clock, envelope::Limits,
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
 use tokio::{
@@ -17,9 +17,9 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, schedule},
+    config::{Config, schedule, secret::Secret},
     historian::Historian,
-    isolation::{self, Again},
+    isolation::{Again, Wards},
     metrics::runs::RunMeters,
     patience::Patience,
     recorder::Recorder,
@@ -48,6 +48,8 @@ pub(crate) struct App {
     pub(crate) condition: Condition,
     /// When work starts by itself, as it was read last.
     pub(crate) schedule: watch::Sender<Arc<Vec<schedule::Entry>>>,
+    /// The file that was read, for operators to tell daemons apart.
+    pub(crate) file: Option<String>,
 }
 
 /// A running daemon.
@@ -58,7 +60,8 @@ pub(crate) struct Daemon {
     recorder: JoinSet<()>,
     scheduler: JoinSet<()>,
     /// The processes of suspects.
-    wards: JoinSet<()>,
+    wards: Option<Wards>,
+    cancel_grace: watch::Sender<Duration>,
 }
 
 impl App {
@@ -91,14 +94,12 @@ impl App {
             vitals: Vitals::default(),
             condition: Condition::default(),
             schedule: watch::Sender::default(),
+            file: None,
         })
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        Limits {
-            max_args: usize::try_from(self.config.queues.max_args.get()).unwrap_or(usize::MAX),
-            max_lane_depth: self.config.queues.max_lane_depth,
-        }
+        limits(&self.config)
     }
 
     pub(crate) fn producer(&self) -> Producer {
@@ -127,7 +128,11 @@ impl App {
     }
 
     pub(crate) fn database(&self) -> Result<DatabaseUrl> {
-        Ok(self.config.store.url.expose().parse()?)
+        Self::database_of(&self.config)
+    }
+
+    pub(crate) fn database_of(config: &Config) -> Result<DatabaseUrl> {
+        Ok(config.store.url.expose().parse()?)
     }
 
     pub(crate) fn keys(&self) -> Result<Option<KeyRing>> {
@@ -203,11 +208,12 @@ impl App {
             None => Arc::new(NoHistory),
         };
         let options = self.options()?;
+        let (cancel_grace, patient) = watch::channel(config.worker.cancel_grace);
         let runner = Arc::new(Runner {
             shares: Arc::clone(&shares),
             diagnostics: config.worker.diagnostics,
             limiter: options.limiter.clone(),
-            cancel_grace: config.worker.cancel_grace,
+            cancel_grace: patient,
         });
         let handler = move |job| {
             let runner = Arc::clone(&runner);
@@ -222,11 +228,12 @@ impl App {
             let scheduler = scheduler.run(stop.watch());
             scheduling.spawn(async { tokio::join!(scheduler, recording_ticks.run()) }.map(drop));
         }
-        let wards = match (&self.again, self.isolation) {
-            (Some(again), Isolation::None) => isolation::watch(&worker.suspects, again, &stop.watch()),
-            _ => JoinSet::new(),
-        };
-        Ok(Daemon { worker, stop, condition: self.condition.clone(), recorder, scheduler: scheduling, wards })
+        let mut wards = self.again.clone().filter(|_| self.isolation == Isolation::None).map(Wards::new);
+        if let Some(wards) = &mut wards {
+            wards.watch(&worker.queues());
+        }
+        let condition = self.condition.clone();
+        Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, wards, cancel_grace })
     }
 
     fn scheduler(&self, store: Option<Store>) -> (Scheduler, Recording) {
@@ -246,26 +253,57 @@ impl App {
 
     pub(crate) fn options(&self) -> Result<WorkerOptions> {
         let config = &self.config;
-        let served = config.queue.iter().map(|queue| {
-            let name = QueueName::parse(&queue.name).map_err(anyhow::Error::msg)?;
-            Ok(Served { name, weight: queue.weight, concurrency: queue.concurrency as usize, shards: queue.shards })
-        });
         Ok(WorkerOptions {
             host: host_name(),
-            queues: served.collect::<Result<_>>()?,
+            queues: served(config)?,
             lease: config.worker.lease,
-            crash_limit: config.worker.crash_limit,
             isolation: self.isolation,
-            low_share: config.queues.low_priority_share,
-            limits: self.limits(),
-            memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
+            settings: settings(config),
+            configuration: Reread { file: self.file.clone(), ..Reread::default() },
             limiter: Limiter::new(self.link.clone(), Clock::Redis, config.worker.lease * PERMIT_LEASES),
             vitals: self.vitals.clone(),
         })
     }
 }
 
+/// The queues to serve, as the worker wants to know them.
+pub(crate) fn served(config: &Config) -> Result<Vec<Served>> {
+    let served = config.queue.iter().map(|queue| {
+        let name = QueueName::parse(&queue.name).map_err(anyhow::Error::msg)?;
+        Ok(Served { name, weight: queue.weight, concurrency: queue.concurrency as usize, shards: queue.shards })
+    });
+    served.collect()
+}
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        max_args: usize::try_from(config.queues.max_args.get()).unwrap_or(usize::MAX),
+        max_lane_depth: config.queues.max_lane_depth,
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        crash_limit: config.worker.crash_limit,
+        low_share: config.queues.low_priority_share,
+        limits: limits(config),
+        memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
+    }
+}
+
 impl Daemon {
+    /// Go on with another configuration. Nothing here can fail: what can was tried before.
+    pub(crate) fn take(&mut self, config: &Config, text: Option<Secret>, queues: &[Served]) -> Changes {
+        self.worker.tune(config.worker.concurrency as usize, settings(config));
+        let changes = self.worker.serve(queues, &self.stop);
+        self.cancel_grace.send_replace(config.worker.cancel_grace);
+        if let Some(wards) = &mut self.wards {
+            wards.configure(text);
+            wards.watch(&self.worker.queues());
+        }
+        changes
+    }
+
     /// Until a part ends that must not: a bug. What it held lapses, and somebody else takes over.
     pub(crate) async fn broken(&mut self) {
         tokio::select! {
@@ -295,8 +333,9 @@ impl Daemon {
         }
         self.worker.ended(&self.stop, patience).await;
         // They have drained beside us; one that hangs goes on its own when our end of its input is closed.
-        let gone = async { while self.wards.join_next().await.is_some() {} };
-        let _ = tokio::time::timeout(patience, gone).await;
+        if let Some(wards) = &mut self.wards {
+            let _ = tokio::time::timeout(patience, wards.ended()).await;
+        }
     }
 }
 
@@ -318,6 +357,7 @@ impl Screen for NoHistory {
     }
 }
 
-fn host_name() -> String {
+/// By which operators know this machine, as it stands on the cards of its workers.
+pub(crate) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -9,6 +9,7 @@ mod check;
 mod dead;
 #[cfg(feature = "sandbox")]
 mod dev;
+mod doctor;
 mod enqueue;
 mod jobs;
 mod keys;
@@ -17,6 +18,7 @@ mod limits;
 mod manual;
 mod migrate;
 mod queues;
+mod reload;
 mod runs;
 mod schedule;
 mod typed;
@@ -107,8 +109,12 @@ enum Command {
     Limits(limits::LimitsCommand),
     /// Bring the database up to date
     Migrate(migrate::MigrateArgs),
+    /// Let the daemons on this host read their configuration again
+    Reload(reload::ReloadArgs),
     /// Print the configuration in effect, with where it came from, or all its mistakes
     Check,
+    /// Look at the living system, and say what is wrong with it and what to do
+    Doctor(doctor::DoctorArgs),
     /// The keys that seal stored envelopes
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -159,7 +165,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Workers(command) => workers::run(&global, &command),
         Command::Limits(command) => limits::run(&global, &command),
         Command::Migrate(args) => migrate::run(&global, &args),
+        Command::Reload(args) => reload::run(&global, &args),
         Command::Check => check::run(&global),
+        Command::Doctor(args) => doctor::run(&global, &args),
         Command::Keys(command) => keys::run(&global, &command),
         Command::Bench(args) => bench::run(&global, &args),
         Command::Completions(args) => Ok(manual::completions(self::command(), &args)),

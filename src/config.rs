@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 mod address;
+pub(crate) mod changes;
 #[cfg(test)]
 mod documents;
 pub(crate) mod environment;
@@ -44,6 +45,7 @@ use raw::RawConfig;
 use reader::{Entry, Known, Reader};
 use redis::Redis;
 use scheduler::Scheduler;
+use secret::Secret;
 use store::Store;
 use worker::Worker;
 
@@ -120,16 +122,8 @@ pub(crate) struct Loaded {
     pub(crate) warnings: Vec<Warning>,
     /// The file that was read, if any.
     pub(crate) file: Option<PathBuf>,
-}
-
-impl Loaded {
-    /// What the schedule file says, if there is one.
-    pub(crate) fn schedule(&self) -> Result<Vec<schedule::Entry>, ConfigError> {
-        match self.config.scheduler.path(self.file.as_deref()) {
-            Some(path) => schedule::read(&path, self.config.worker.diagnostics),
-            None => Ok(Vec::new()),
-        }
-    }
+    /// What stood in it.
+    pub(crate) text: Option<Secret>,
 }
 
 /// Every key there is, in the order of the documentation.
@@ -160,9 +154,14 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         raw.set(Place::new(section, name), Value::Word(value.clone()), Origin::Command);
     }
     let mut reader = Reader::new(raw);
-    let config = Config::read(&mut reader);
-    let RawConfig { mistakes, warnings, broken, .. } = reader.raw;
-    if mistakes.is_empty() { Ok(Loaded { config, warnings, file }) } else { Err(ConfigError::new(mistakes, &broken)) }
+    let mut config = Config::read(&mut reader);
+    config.scheduler.look_beside(file.as_deref());
+    let RawConfig { mistakes, warnings, text, broken, .. } = reader.raw;
+    if mistakes.is_empty() {
+        Ok(Loaded { config, warnings, file, text })
+    } else {
+        Err(ConfigError::new(mistakes, &broken))
+    }
 }
 
 fn read_file(sources: &Sources, raw: &mut RawConfig) -> Option<PathBuf> {

@@ -8,13 +8,17 @@
 
 use std::{
     ffi::OsString,
+    fs::File,
+    io::Write as _,
+    os::fd::{AsRawFd as _, OwnedFd},
     process::{ExitStatus, Stdio},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use backon::BackoffBuilder as _;
-use liaison_queue::{Flow, Isolation, Phase, QueueName, Stopping, Suspects};
+use liaison_queue::{Isolation, Phase, QueueName, ServedQueue, Stopping, Suspects};
+use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
 use tokio::{
     io::AsyncReadExt as _,
     process::Command,
@@ -23,7 +27,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::config::environment::SUPERVISOR;
+use crate::config::{environment::SUPERVISOR, secret::Secret};
 
 /// What starts this program once more; also after its file was replaced by an upgrade.
 const OURSELVES: &str = "/proc/self/exe";
@@ -42,29 +46,55 @@ pub(crate) struct Again {
     pub(crate) args: Vec<OsString>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) unset: Vec<&'static str>,
+    /// The configuration file as it was when the daemon took it: what stands in it now may be half-written, or wrong.
+    /// Without it the other process reads the file.
+    pub(crate) text: Arc<Mutex<Option<Secret>>>,
 }
 
-/// Start a process for the suspects of each queue whenever there are any.
-pub(crate) fn watch(
-    queues: &[(QueueName, watch::Receiver<Suspects>)],
-    again: &Again,
-    stopping: &Stopping,
-) -> JoinSet<()> {
-    let (mut wards, places) = (JoinSet::new(), Arc::new(Semaphore::new(MAX_WARDS)));
-    for (queue, suspects) in queues {
-        for isolation in [Isolation::Apart, Isolation::Alone] {
-            let ward = Ward {
-                queue: queue.clone(),
-                isolation,
-                suspects: suspects.clone(),
-                again: again.clone(),
-                places: Arc::clone(&places),
-                stopping: stopping.clone(),
-            };
-            wards.spawn(ward.keep());
-        }
+/// The processes of all suspects.
+pub(crate) struct Wards {
+    again: Again,
+    places: Arc<Semaphore>,
+    /// The queues that were served when we looked last.
+    known: Vec<QueueName>,
+    tasks: JoinSet<()>,
+}
+
+impl Wards {
+    pub(crate) fn new(again: Again) -> Self {
+        let places = Arc::new(Semaphore::new(MAX_WARDS));
+        Self { again, places, known: Vec::new(), tasks: JoinSet::new() }
     }
-    wards
+
+    /// From now on these queues are served: start a process for the suspects of each whenever there are any. The wards
+    /// of a queue end with it; those of a queue that has stayed stay.
+    pub(crate) fn watch(&mut self, queues: &[ServedQueue]) {
+        while self.tasks.try_join_next().is_some() {}
+        for queue in queues.iter().filter(|queue| !self.known.contains(&queue.name)) {
+            for isolation in [Isolation::Apart, Isolation::Alone] {
+                let ward = Ward {
+                    queue: queue.name.clone(),
+                    isolation,
+                    suspects: queue.suspects.clone(),
+                    again: self.again.clone(),
+                    places: Arc::clone(&self.places),
+                    stopping: queue.stopping.clone(),
+                };
+                self.tasks.spawn(ward.keep());
+            }
+        }
+        self.known = queues.iter().map(|queue| queue.name.clone()).collect();
+    }
+
+    /// What is started from now on runs with this configuration file.
+    pub(crate) fn configure(&self, text: Option<Secret>) {
+        *self.again.text.lock().unwrap_or_else(PoisonError::into_inner) = Some(text.unwrap_or_else(|| Secret::new("")));
+    }
+
+    /// Until all have ended, which they do with their queues.
+    pub(crate) async fn ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
 }
 
 /// The process for the suspects of one queue that run in one way.
@@ -126,15 +156,35 @@ impl Ward {
         }
     }
 
+    /// The words of our own command line that configure, with a copy of the file in the place of the file.
+    fn arguments(&self) -> std::io::Result<(Vec<OsString>, Option<OwnedFd>)> {
+        let mut arguments = self.again.args.clone();
+        let text = self.again.text.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(text) = text else { return Ok((arguments, None)) };
+        // In memory, and nobody else's to read: it may hold a password.
+        let copy = memfd_create("liaison.toml", MemfdFlags::empty())?;
+        fchmod(&copy, Mode::RUSR)?;
+        let mut file = File::from(copy);
+        file.write_all(text.expose().as_bytes())?;
+        if let Some(at) = arguments.iter().position(|word| word == "--config") {
+            arguments.drain(at..(at + 2).min(arguments.len()));
+        }
+        // It is inherited under the same number.
+        arguments.extend(["--config".into(), format!("/proc/self/fd/{}", file.as_raw_fd()).into()]);
+        Ok((arguments, Some(file.into())))
+    }
+
     async fn run(&mut self) -> std::io::Result<ExitStatus> {
         let mut command = Command::new(OURSELVES);
+        // Open until the other process has it.
+        let (arguments, _copy) = self.arguments()?;
         // What systemd told us is for us: it must not take their word for ours.
         for name in self.again.unset.iter().chain(&SUPERVISOR) {
             command.env_remove(name);
         }
         let mut child = command
             .args(["worker", "--isolation", self.isolation.as_str(), "--queues", self.queue.as_str()])
-            .args(&self.again.args)
+            .args(arguments)
             .envs(self.again.environment.iter().map(|(name, value)| (name, value)))
             // Its end tells the other one that we are gone, however we went.
             .stdin(Stdio::piped())
@@ -154,7 +204,7 @@ fn pauses() -> impl Iterator<Item = Duration> {
 }
 
 /// In the process of suspects: until there are no more, or the daemon that started it is gone.
-pub(crate) async fn no_more(flows: &[(QueueName, std::sync::Arc<Flow>)]) {
+pub(crate) async fn no_more(queues: &[ServedQueue]) {
     let mut stdin = tokio::io::stdin();
     let mut idle = Duration::ZERO;
     loop {
@@ -162,7 +212,7 @@ pub(crate) async fn no_more(flows: &[(QueueName, std::sync::Arc<Flow>)]) {
             read = stdin.read_u8() => if read.is_err() { return },
             () = tokio::time::sleep(LOOK) => {}
         }
-        idle = if flows.iter().all(|(_, flow)| flow.is_empty()) { idle + LOOK } else { Duration::ZERO };
+        idle = if queues.iter().all(|queue| queue.flow.is_empty()) { idle + LOOK } else { Duration::ZERO };
         if idle >= IDLE {
             return;
         }

@@ -59,19 +59,40 @@ fn outage(fault: &anyhow::Error) -> Option<String> {
     redis.or_else(|| store().map(ToOwned::to_owned))
 }
 
-/// SIGTERM and SIGINT, as one.
+/// SIGTERM and SIGINT, as one; and SIGHUP.
 pub(crate) struct Signals {
+    hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Stop,
+    /// To read the configuration again.
+    Reload,
 }
 
 impl Signals {
     pub(crate) fn listen() -> Result<Self> {
         let terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-        Ok(Self { terminate, interrupt })
+        let hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
+        Ok(Self { hangup, terminate, interrupt })
     }
 
+    /// Until somebody asks for anything. Signals that come together are one.
+    pub(crate) async fn asked(&mut self) -> Asked {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+
+    /// Until somebody asks to stop.
     pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod config;
+mod doctor;
 mod embedded;
 mod historian;
 mod http;
@@ -10,8 +11,10 @@ mod isolation;
 mod lifecycle;
 mod metrics;
 mod notify;
+mod offline;
 mod patience;
 mod recorder;
+mod reload;
 mod runner;
 mod scheduler;
 mod telemetry;

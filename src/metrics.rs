@@ -8,7 +8,8 @@ mod states;
 
 use liaison_queue::meters::SECONDS;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, TextEncoder, core::Collector,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder,
+    core::Collector,
 };
 use tracing::warn;
 
@@ -27,6 +28,10 @@ pub(crate) fn counter(name: &str, help: &str) -> IntCounter {
 
 pub(crate) fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     register(IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+pub(crate) fn gauge(name: &str, help: &str) -> IntGauge {
+    register(IntGauge::new(name, help))
 }
 
 pub(crate) fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {

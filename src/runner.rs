@@ -10,6 +10,7 @@ use liaison_queue::{
     outcome::{Done, Failure, Outcome},
     retry::Retry,
 };
+use tokio::sync::watch;
 
 /// What the recorder needs to know of a job beside its claim.
 #[derive(Debug)]
@@ -69,7 +70,8 @@ impl Brief {
 pub(crate) struct Runner {
     pub(crate) shares: Arc<Shares>,
     pub(crate) diagnostics: bool,
-    pub(crate) cancel_grace: Duration,
+    /// It may change while jobs run.
+    pub(crate) cancel_grace: watch::Receiver<Duration>,
     pub(crate) limiter: Limiter,
 }
 
@@ -134,7 +136,10 @@ impl Runner {
         let ended = tokio::select! {
             biased;
             ended = &mut run => Some(ended),
-            _ = job.cancelled() => tokio::time::timeout(self.cancel_grace, &mut run).await.ok(),
+            _ = job.cancelled() => {
+                let grace = *self.cancel_grace.borrow();
+                tokio::time::timeout(grace, &mut run).await.ok()
+            }
         };
         match (ended, job.cancellation()) {
             // It was done before it heard.

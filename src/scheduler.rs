@@ -29,6 +29,7 @@ use tracing::{info, warn};
 use crate::config::schedule::Entry;
 pub(crate) use recording::{Ended, Recording};
 use turn::Turn;
+pub(crate) use turn::begin_counting;
 
 /// The clock is looked at so often, whatever it said before: it may be put, and a machine that slept does not know it.
 const LOOK: Duration = Duration::from_secs(1);

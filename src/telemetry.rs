@@ -1,10 +1,23 @@
 //! Logs: for people on a terminal, JSON lines everywhere else.
 
-use std::io::{IsTerminal, stderr};
+use std::{
+    io::{IsTerminal, stderr},
+    sync::OnceLock,
+};
 
 use tracing_subscriber::EnvFilter;
 
 use crate::config::log::{Format, Log};
+
+/// Changes what is logged, once there is a log.
+static LEVEL: OnceLock<Box<dyn Fn(EnvFilter) + Send + Sync>> = OnceLock::new();
+
+/// Log this much from now on.
+pub(crate) fn set_level(level: &str) {
+    if let (Some(set), Ok(filter)) = (LEVEL.get(), EnvFilter::try_new(level)) {
+        set(filter);
+    }
+}
 
 /// Send all logs to standard error from now on; standard output belongs to answers.
 pub(crate) fn start(log: &Log) {
@@ -23,10 +36,16 @@ pub(crate) fn start(log: &Log) {
         let text = panic.payload_as_str().unwrap_or("with something that is no text");
         tracing::error!(place, "panicked at {place}: {text}; this is a bug");
     }));
-    // A second start, as in a test, keeps the first.
-    let _ = if json {
-        builder.json().flatten_event(true).try_init()
+    // A second start, as in a test, keeps the first. A log that is gone has no level to change.
+    if json {
+        let builder = builder.json().flatten_event(true).with_filter_reloading();
+        let handle = builder.reload_handle();
+        let _ = LEVEL.set(Box::new(move |filter| drop(handle.reload(filter))));
+        let _ = builder.try_init();
     } else {
-        builder.with_ansi(stderr().is_terminal()).try_init()
-    };
+        let builder = builder.with_ansi(stderr().is_terminal()).with_filter_reloading();
+        let handle = builder.reload_handle();
+        let _ = LEVEL.set(Box::new(move |filter| drop(handle.reload(filter))));
+        let _ = builder.try_init();
+    }
 }

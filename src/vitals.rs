@@ -88,14 +88,12 @@ impl Condition {
     }
 
     /// The configuration is read anew; to be followed by `serves`, also if it was refused.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a reload of the configuration calls it"))]
     pub(crate) fn reloads(&self) {
         self.now().stage = Stage::Reloading;
         self.0.notifier.reloading();
     }
 
     /// One more thing that an operator should see in the status, such as a file that was refused; or it is over.
-    #[cfg_attr(not(test), expect(dead_code, reason = "a reload of the configuration calls it"))]
     pub(crate) fn remark(&self, remark: Option<String>) {
         self.now().remark = remark;
         self.0.changed.notify_one();

@@ -7,6 +7,7 @@
 mod connection;
 mod dead_letters;
 mod error;
+mod examiner;
 mod identity;
 mod migrations;
 mod pool;
@@ -32,6 +33,7 @@ mod test_postgres;
 
 pub use dead_letters::{DeadCursor, DeadFilter, DeadLetter};
 pub use error::StoreError;
+pub use examiner::DatabaseFacts;
 pub use migrations::{migrate, migration_status};
 pub use record::{Burial, Exit, Recorded};
 pub use run_outcome::{RunOutcome, UnknownOutcome};

@@ -91,6 +91,21 @@ fn all_mistakes_of_a_configuration_come_at_once_each_with_its_place() {
 }
 
 #[test]
+fn check_reads_every_file_that_is_named_and_tells_all_mistakes_at_once() {
+    let house = House::sqlite();
+    let text = "[redis]\nca_file = \"/nowhere/ca\"\ncert_file = \"/nowhere/cert\"\nkey_file = \"/nowhere/key\"\n";
+    let (file, keys) = (house.write("bad.toml", text), house.write("badkeys", "no key at all\n"));
+    let house = house.set("LIAISON_STORE__KEY_FILE", &keys).set("LIAISON_REDIS_URL", "rediss://localhost");
+    let output = house.cli(&["--config", &file, "check", "--json"]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("an answer");
+    let mistakes = answer["mistakes"].as_array().expect("a list");
+    let named: Vec<_> = mistakes.iter().map(|mistake| mistake["key"].as_str().unwrap_or_default()).collect();
+    assert_eq!(named, ["redis.ca_file", "redis.cert_file", "redis.key_file", "store.key_file"]);
+    assert_eq!((output.status.code(), &mistakes[0]["origin"]), (Some(2), &format!("{file}:2").into()));
+    assert!(!answer.to_string().contains("no key at all"), "{answer}");
+}
+
+#[test]
 fn a_redis_that_must_not_be_used_is_refused_in_one_sentence() {
     let house = House::sqlite();
     house.redis.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);

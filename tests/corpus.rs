@@ -75,6 +75,11 @@ fn take_over(house: &House, folder: &Path) {
         house.runs("dead:letter").last().is_some_and(|run| run["outcome"] == "done")
     });
     until("the follow-up of the batch has run", || ends("done:then"));
+    until("the tick that a daemon died over has run", || ends("done:tick"));
+    until("the ticks are in the history", || {
+        house.json(&["schedule", "history", "yearly"]).as_array().is_some_and(|rows| rows.len() == 4)
+    });
+    assert!(house.json(&["schedule", "list"])[0]["paused"].as_str().is_some_and(|by| by.starts_with("by ann at ")));
     for queue in ["default", "second", "third", "parts", "parts#1"] {
         // A key that is taken for a year stays.
         let left = || {

@@ -49,6 +49,23 @@ pub struct Whereabouts {
 }
 
 impl Inspector {
+    /// The names of up to so many jobs, drawn at random from all that wait or run here.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn sample_names(&self, most: u32) -> Result<Vec<String>, QueueError> {
+        let draw = redis::cmd("HRANDFIELD").arg(&self.0.keys.jobs).arg(most).arg("WITHVALUES").clone();
+        let Value::Array(pairs) = self.0.link.call("draw jobs", &draw).await? else { return Ok(Vec::new()) };
+        // Flat, or in pairs: as the protocol of the connection has it.
+        let texts: Vec<String> = pairs
+            .iter()
+            .flat_map(|one| if let Value::Array(pair) = one { pair.iter().collect() } else { vec![one] })
+            .filter_map(text)
+            .collect();
+        let stored = texts.iter().skip(1).step_by(2);
+        Ok(stored.filter_map(|stored| envelope_of(stored).and_then(job_name)).collect())
+    }
+
     /// Where this job is, if Redis knows it.
     ///
     /// # Errors

@@ -74,12 +74,12 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         ("worker.diagnostics", "true".to_owned()),
     ];
     let (environment, unset) = crate::config::variables(&fixed);
-    let again = Again { args: global.again(None), environment, unset };
+    let again = Again { args: global.again(None), environment, unset, ..Again::default() };
     let loaded = global.load_with(Vec::new(), None, fixed)?;
     telemetry::start(&loaded.config.log);
-    let schedule = loaded.schedule()?;
+    let entries = crate::config::schedule::read(&loaded.config)?;
     let app = App { again: Some(again), ..App::new(loaded.config)? };
-    app.schedule.send_replace(schedule.into());
+    app.schedule.send_replace(entries.into());
     liaison_store::migrate(&app.database()?).await.context("prepare the store")?;
     let mut signals = Signals::listen()?;
     let (observer, mut seen) = mpsc::unbounded_channel();
@@ -98,7 +98,8 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         answer::line(&format!("A webhook receiver listens on {}", receiver.url("/")));
         tokio::select! {
             () = print_all(&mut seen, global.json) => {}
-            () = signals.next() => {}
+            // A terminal that hangs up is a reason to end, too.
+            _ = signals.asked() => {}
             () = daemon.broken() => bail!("a part of the daemon ended; see its log"),
         }
         ExitCode::SUCCESS

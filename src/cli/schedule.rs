@@ -21,7 +21,10 @@ use super::{
 };
 use crate::{
     app::App,
-    config::{hint::nearest, schedule::Entry},
+    config::{
+        hint::nearest,
+        schedule::{self, Entry},
+    },
     scheduler::left,
     telemetry,
 };
@@ -72,10 +75,10 @@ pub(crate) enum ScheduleCommand {
 
 pub(crate) fn run(global: &Global, command: &ScheduleCommand) -> Result<ExitCode> {
     let loaded = global.load(Vec::new(), None)?;
-    let entries = loaded.schedule()?;
+    let entries = schedule::read(&loaded.config)?;
     telemetry::start(&loaded.config.log);
-    let place = loaded.config.scheduler.path(loaded.file.as_deref());
-    let file = place.map_or_else(|| "no schedule file".to_owned(), |path| path.display().to_string());
+    let file = &loaded.config.scheduler.file;
+    let file = file.as_ref().map_or_else(|| "no schedule file".to_owned(), |path| path.display().to_string());
     let schedule = Schedule { app: App::new(loaded.config)?, entries, file };
     let json = global.json;
     block_on(async {

@@ -1,18 +1,23 @@
 //! `liaison worker`: the daemon.
 
-use std::process::ExitCode;
+use std::{
+    process::ExitCode,
+    sync::{Arc, Mutex},
+};
 
 use anyhow::Result;
-use liaison_queue::{Isolation, Vitals};
+use liaison_queue::{Flow, Isolation, QueueName, Vitals};
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::{Global, typed};
 use crate::{
     app::{App, Daemon},
-    config::environment,
+    config::{Loaded, environment, schedule, secret::Secret},
     isolation::{self, Again},
-    lifecycle::{self, Signals},
+    lifecycle::{self, Asked, Signals},
     notify::Notifier,
+    reload::Reloader,
     telemetry,
     vitals::{Attendant, Condition},
 };
@@ -31,45 +36,35 @@ pub(crate) struct WorkerArgs {
 }
 
 pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build()?;
+    // Before anything else: a SIGHUP that comes while we start must not end us, and a SIGTERM must be heard.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
     let isolation = args.isolation.unwrap_or_default();
-    let again = Again { args: global.again(args.concurrency.as_deref()), ..Again::default() };
-    let loaded = global.load(args.queues, args.concurrency)?;
-    telemetry::start(&loaded.config.log);
-    for warning in &loaded.warnings {
+    let (global, arguments) = (global.clone(), global.again(args.concurrency.as_deref()));
+    let read = move || global.load(args.queues.clone(), args.concurrency.clone());
+    let Loaded { config, warnings, file, text } = read()?;
+    let text = Arc::new(Mutex::new(Some(text.unwrap_or_else(|| Secret::new("")))));
+    let again = Again { args: arguments, text, ..Again::default() };
+    telemetry::start(&config.log);
+    for warning in &warnings {
         warn!("{warning}");
     }
-    let schedule = loaded.schedule()?;
+    let entries = Arc::new(schedule::read(&config)?);
+    let file = file.map(|path| std::path::absolute(&path).unwrap_or(path).display().to_string());
     let vitals = Vitals::default();
     let condition = Condition::new(vitals.clone(), Notifier::new(&environment::supervisor()));
-    let app = App { isolation, again: Some(again), vitals, condition, ..App::new(loaded.config)? };
-    app.schedule.send_replace(schedule.into());
+    let schedule = watch::Sender::new(entries);
+    let reloader = Reloader::new(config.clone(), file.clone(), Box::new(read), schedule.clone());
+    let app = App { isolation, again: Some(again), vitals, condition, schedule, file, ..App::new(config)? };
     // Before anybody waits for Redis, and until all is over. The process of suspects is watched by the daemon it is of.
     let attendant = match isolation {
         Isolation::None => Some(Attendant::start(&app.config, &app.link, &app.condition)?),
         Isolation::Apart | Isolation::Alone => None,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build()?;
-    let code = runtime.block_on(async {
-        let mut signals = Signals::listen()?;
-        let mut daemon = tokio::select! {
-            started = start(&app) => started.inspect_err(|fault| {
-                // What ended it, for `systemctl status`.
-                app.condition.notifier().status(&format!("cannot start: {fault:#}"));
-            })?,
-            () = signals.next() => return Ok(ExitCode::SUCCESS),
-        };
-        app.condition.serves(daemon.worker.flows.clone());
-        say_ready(&app, &daemon);
-        let flows = daemon.worker.flows.clone();
-        tokio::select! {
-            () = signals.next() => {}
-            () = isolation::no_more(&flows), if isolation != Isolation::None => {}
-            // A daemon that lives on deaf is worse than one that is started anew.
-            () = daemon.broken() => return Ok(ExitCode::FAILURE),
-        }
-        lifecycle::drain(daemon, app.config.worker.grace, &mut signals).await;
-        Ok::<ExitCode, anyhow::Error>(ExitCode::SUCCESS)
-    });
+    let code = runtime.block_on(serve(&app, reloader, signals));
     // A handler that never yields must not keep the process: its lease lapses, and it runs again elsewhere.
     runtime.shutdown_background();
     drop(attendant);
@@ -82,6 +77,55 @@ async fn start(app: &App) -> Result<Daemon> {
         Isolation::None => lifecycle::start(app).await,
         Isolation::Apart | Isolation::Alone => app.start(None).await,
     }
+}
+
+async fn serve(app: &App, mut reloader: Reloader, mut signals: Signals) -> Result<ExitCode> {
+    let mut daemon = tokio::select! {
+        started = start(app) => started.inspect_err(|fault| {
+            // What ended it, for `systemctl status`.
+            app.condition.notifier().status(&format!("cannot start: {fault:#}"));
+        })?,
+        () = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
+    app.condition.serves(flows(&daemon));
+    say_ready(app, &daemon);
+    let queues = daemon.worker.queues();
+    loop {
+        tokio::select! {
+            asked = signals.asked() => match asked {
+                Asked::Stop => break,
+                // What runs suspects is short-lived: the next one reads what is in the file then.
+                Asked::Reload if app.isolation != Isolation::None => continue,
+                Asked::Reload => {}
+            },
+            () = isolation::no_more(&queues), if app.isolation != Isolation::None => break,
+            // A daemon that lives on deaf is worse than one that is started anew.
+            () = daemon.broken() => return Ok(ExitCode::FAILURE),
+        }
+        tokio::select! {
+            biased;
+            () = signals.next() => break,
+            () = reload(app, &mut reloader, &mut daemon) => {}
+        }
+    }
+    lifecycle::drain(daemon, reloader.current().worker.grace, &mut signals).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn reload(app: &App, reloader: &mut Reloader, daemon: &mut Daemon) {
+    app.condition.reloads();
+    let problem = reloader.reload(daemon).await;
+    app.condition.remark(problem.map(|problem| format!("the last reload failed: {}", first_line(&problem))));
+    app.condition.serves(flows(daemon));
+}
+
+/// A status is one line; the log has all of it.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+fn flows(daemon: &Daemon) -> Vec<(QueueName, Arc<Flow>)> {
+    daemon.worker.queues().into_iter().map(|queue| (queue.name, queue.flow)).collect()
 }
 
 fn say_ready(app: &App, daemon: &Daemon) {

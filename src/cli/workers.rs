@@ -64,6 +64,10 @@ fn row(card: &WorkerCard, alive: bool, now: Millis) -> Vec<String> {
         (true, true) => "draining".to_owned(),
         (true, false) => format!("up for {}", words::span(now.0 - card.started_at)),
     };
+    let state = match card.configuration.problem {
+        Some(_) => format!("{state}; could not take its new configuration: `liaison doctor` says why"),
+        None => state,
+    };
     let state = match card.isolation {
         Isolation::None => state,
         Isolation::Apart => format!("{state}; runs suspects apart from others"),

@@ -12,6 +12,7 @@ use super::key::Value;
 use super::mistake::SYNTAX;
 use super::origin::{Origin, Place};
 use super::raw::{MAX_QUEUES, RawConfig};
+use super::secret::Secret;
 
 /// The largest configuration file, in bytes.
 const MAX_FILE: usize = 1 << 20;
@@ -24,7 +25,10 @@ pub(super) fn read(path: &Path, asked_by: Option<&Origin>, raw: &mut RawConfig) 
     }
     let whole = Origin::File { path: path.into(), line: 0 };
     match read_text(path, MAX_FILE) {
-        Ok(text) => lay(&Document::new(path, &text), raw),
+        Ok(text) => {
+            lay(&Document::new(path, &text), raw);
+            raw.text = Some(Secret::new(text));
+        }
         Err(problem) => {
             let origin = asked_by.cloned().unwrap_or(whole);
             let problem = format!("{} {problem}", path.display());

@@ -38,6 +38,21 @@ impl ConfigError {
         Self { mistakes }
     }
 
+    /// These and more.
+    pub(crate) fn and(mut self, more: Vec<Mistake>) -> Self {
+        self.mistakes.extend(more);
+        self
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.mistakes.len()
+    }
+
+    /// For those who found mistakes where values are used; none is no error.
+    pub(crate) fn of(mistakes: Vec<Mistake>) -> Result<(), Self> {
+        if mistakes.is_empty() { Ok(()) } else { Err(Self { mistakes }) }
+    }
+
     /// For `liaison check --json`.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let one = |mistake: &Mistake| {

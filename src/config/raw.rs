@@ -7,6 +7,7 @@ use super::key::Value;
 use super::mistake::{Mistake, Warning};
 use super::origin::{Origin, Place};
 use super::reader::Known;
+use super::secret::Secret;
 
 /// The most `[[queue]]` entries of one worker.
 pub(crate) const MAX_QUEUES: usize = 256;
@@ -29,6 +30,8 @@ pub(crate) struct RawConfig {
     pub(super) picked: BTreeSet<String>,
     pub(super) mistakes: Vec<Mistake>,
     pub(super) warnings: Vec<Warning>,
+    /// The file as it was read.
+    pub(super) text: Option<Secret>,
     /// Lines whose syntax is broken.
     pub(super) broken: BTreeSet<usize>,
 }
@@ -42,6 +45,7 @@ impl RawConfig {
             picked: BTreeSet::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
+            text: None,
             broken: BTreeSet::new(),
         }
     }

@@ -23,7 +23,7 @@ pub(crate) struct Known {
 /// A value in effect, as it may be shown.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    pub(super) place: Place,
+    pub(crate) place: Place,
     /// The value, or in words what holds without one.
     pub(super) shown: Result<toml::Value, &'static str>,
     pub(super) origin: Origin,

@@ -12,6 +12,7 @@ use liaison_queue::{EntryName, QueueName, state::Priority};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Config;
 use super::file::{Document, read_text, what};
 use super::hint::nearest;
 use super::mistake::{ConfigError, Mistake, SYNTAX, quote};
@@ -85,8 +86,20 @@ pub(crate) const KEYS: [&str; 13] = [
     "description",
 ];
 
-/// Read the file at `path`.
-pub(crate) fn read(path: &Path, diagnostics: bool) -> Result<Vec<Entry>, ConfigError> {
+/// What the configuration's schedule file says, if there is one.
+pub(crate) fn read(config: &Config) -> Result<Vec<Entry>, ConfigError> {
+    match &config.scheduler.file {
+        Some(path) => read_file(path, config.worker.diagnostics),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// All that is wrong with it.
+pub(crate) fn mistakes(config: &Config) -> Vec<Mistake> {
+    read(config).err().map(|error| error.mistakes).unwrap_or_default()
+}
+
+fn read_file(path: &Path, diagnostics: bool) -> Result<Vec<Entry>, ConfigError> {
     let text = read_text(path, MAX_FILE).map_err(|problem| {
         let origin = Origin::File { path: path.into(), line: 0 };
         let remedy = "correct scheduler.file or the file's mode";

@@ -10,7 +10,8 @@ const FILE: &str = "scheduler.toml";
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Scheduler {
-    /// The file with the `[[schedule]]` entries. Defaults to `scheduler.toml` beside the configuration file.
+    /// The file with the `[[schedule]]` entries. Defaults to `scheduler.toml` beside the configuration file, if it
+    /// is there.
     pub(crate) file: Option<PathBuf>,
 }
 
@@ -25,11 +26,9 @@ impl Scheduler {
         }
     }
 
-    /// The file to read: the one that was named, or the usual one if there is one.
-    pub(crate) fn path(&self, configuration: Option<&Path>) -> Option<PathBuf> {
-        self.file.clone().or_else(|| {
-            let usual = configuration.and_then(Path::parent).unwrap_or_else(|| Path::new("")).join(FILE);
-            usual.exists().then_some(usual)
-        })
+    /// Without a file that was named: the usual one, beside the configuration file, if it is there.
+    pub(super) fn look_beside(&mut self, configuration: Option<&Path>) {
+        let usual = || configuration.and_then(Path::parent).unwrap_or_else(|| Path::new("")).join(FILE);
+        self.file = self.file.take().or_else(|| Some(usual()).filter(|usual| usual.exists()));
     }
 }

@@ -29,7 +29,7 @@ fn mistakes(text: &str) -> Vec<String> {
 
 #[test]
 fn nothing_written_is_a_complete_configuration() {
-    let Loaded { config, warnings, file } = load(&Sources::default()).unwrap();
+    let Loaded { config, warnings, file, .. } = load(&Sources::default()).unwrap();
     assert_eq!((warnings, file), (Vec::new(), None));
     assert_eq!(config.redis.url.expose(), "redis://127.0.0.1:6379");
     assert_eq!(config.queue, [Queue { name: "default".to_owned(), weight: 1, concurrency: 64, shards: 1 }]);

@@ -33,12 +33,21 @@ use crate::{
 };
 
 static TICKS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    metrics::counters("liaison_schedule_ticks_total", "Ticks decided by this daemon.", &["schedule", "status"])
+    metrics::counters(
+        "liaison_schedule_ticks_total",
+        "Ticks that this daemon decided, by what became of them",
+        &["schedule", "status"],
+    )
 });
 static LATENESS: LazyLock<Histogram> = LazyLock::new(|| {
-    let help = "From the instant of a tick to its decision, of ticks that fired.";
+    let help = "From the instant of a tick to its decision; of those that fired";
     metrics::histogram("liaison_schedule_lateness_seconds", help, &SECONDS)
 });
+
+/// The one without labels is there from the beginning.
+pub(crate) fn begin_counting() {
+    LazyLock::force(&LATENESS);
+}
 
 /// What others have decided is theirs to do for so long; it takes them a few milliseconds.
 const THEIRS: Duration = Duration::from_secs(2);
@@ -262,11 +271,13 @@ impl Turn {
         let mut done = Vec::with_capacity(left.len());
         for (tick, mut left) in left {
             if let Some(job) = left.job.clone() {
-                let forgotten = left.decided_at + millis(all.id_memory) / 2 < now.0;
-                match if forgotten { was_there(all, &job).await? } else { Some(false) } {
-                    None => continue,
+                let age = now.0 - left.decided_at;
+                let was_there = if age < millis(THEIRS) { Some(false) } else { was_there(all, &job).await? };
+                match was_there {
+                    // The queue may have forgotten its id.
+                    None if age > millis(all.id_memory) / 2 => continue,
                     Some(true) => {}
-                    Some(false) => {
+                    Some(false) | None => {
                         let receipts = all.producer.enqueue(&[job.envelope.as_bytes()]).await?;
                         if let Some(Receipt::Rejected { reason }) = receipts.into_iter().next() {
                             let (name, id) = (&self.entry.name, &job.id);

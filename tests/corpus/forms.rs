@@ -46,7 +46,11 @@ pub(super) fn of(commands: &[Vec<String>]) -> BTreeSet<String> {
 fn key(key: &str) -> String {
     let Some((before, rest)) = key.split_once('{') else { return key.to_owned() };
     let (name, after) = rest.split_once("}:").unwrap_or((rest, ""));
-    let tag = if name.starts_with("limit:") { "limit:KEY" } else { "QUEUE" };
+    let tag = match name.split_once(':') {
+        Some(("limit", _)) => "limit:KEY",
+        Some(("schedule", _)) => "schedule:ENTRY",
+        Some(_) | None => "QUEUE",
+    };
     let after = if after.starts_with("reply:") { "reply:ID" } else { after };
     format!("{before}{{{tag}}}:{after}")
 }

@@ -13,7 +13,11 @@ const FAR_MS: u64 = 4_102_444_800_000;
 /// What waits for a time that will not come.
 pub(super) const LATER: &[&str] = &["done:later", "done:later-high", "done:later-low", "done:passing"];
 
+/// An entry that has no tick within a scene, but a past.
+const SCHEDULE: &str = "[[schedule]]\nname = 'yearly'\njob = 'noop'\ncron = '0 0 1 1 *'\n";
+
 pub(super) fn settings(house: House) -> House {
+    house.write("scheduler.toml", SCHEDULE);
     let queues = [("0", "default"), ("1", "second"), ("2", "third"), ("3", "parts")];
     let house =
         queues.iter().fold(house, |house, (number, name)| house.set(&format!("LIAISON_QUEUE__{number}__NAME"), name));
@@ -33,6 +37,12 @@ pub(super) fn ids(commands: &[Vec<String>]) -> Vec<String> {
 pub(super) fn play(house: &House) {
     let first = house.worker();
     leave_a_history(house);
+    let pause = || house.json(&["schedule", "pause", "yearly", "--by", "ann", "--reason", "for the record"]);
+    pause();
+    house.redis.ask::<u64>(&["HSET", "liaison:{schedule:yearly}:state", "tick", "1672531200000"]);
+    // What it left out meanwhile is a row.
+    house.json(&["schedule", "resume", "yearly"]);
+    pause();
     let doorman = limits(house);
     // It kills its daemon, with what is beside it.
     house.json(&["queues", "pause", "second"]);
@@ -166,8 +176,31 @@ fn waiting(house: &House) {
     until("the lines are taken in", || house.place("done:expiring")["state"] == "ready");
 }
 
+/// What daemons that died over ticks leave of them.
+fn ticks(house: &House) {
+    house.redis.ask::<u64>(&["HSET", "liaison:{schedule:yearly}:state", "last", "default done:tick"]);
+    let envelope = json!({"id": "done:tick", "job": "noop", "queue": "third", "schedule": {"entry": "yearly"}});
+    let fired = json!({"id": "done:tick", "queue": "third", "envelope": envelope.to_string()});
+    let told = [
+        ("1767225600000", json!({"status": "fired", "decided_at": 1_767_225_600_003_u64, "job": fired})),
+        (
+            "1735689600000",
+            json!({"status": "missed", "decided_at": 1_767_225_600_003_u64, "ticks": 2,
+            "until": 1_751_328_000_000_u64, "reason": "no daemon was there in time"}),
+        ),
+        (
+            "1704067200000",
+            json!({"status": "skipped", "decided_at": 1_704_067_200_003_u64, "reason": "it is not over"}),
+        ),
+    ];
+    for (tick, what) in told {
+        house.redis.ask::<u64>(&["HSET", "liaison:{schedule:yearly}:left", tick, &what.to_string()]);
+    }
+}
+
 /// What happens while there is no daemon.
 fn nobody_there(house: &House) {
+    ticks(house);
     noop(house, "cancelled:departing", &[]);
     for id in ["cancelled:departing", "cancelled:running"] {
         house.json(&["jobs", "cancel", id, "--reason", "too late"]);

@@ -1,7 +1,9 @@
 //! The real binary: daemons that can be killed, frozen and stopped, and the command line beside them.
 
 use std::{
+    fs::Permissions,
     io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Condvar, Mutex, PoisonError},
@@ -56,6 +58,7 @@ impl House {
     fn new(redis: Redis, folder: TempDir, database: String, postgres: Option<Arc<TestPostgres>>) -> Self {
         let key = folder.path().join("key");
         std::fs::write(&key, "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").expect("write the key");
+        std::fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("keep the key to us");
         let settings = [
             ("LIAISON_REDIS_URL", redis.url()),
             ("LIAISON_DATABASE_URL", database),
@@ -213,6 +216,14 @@ impl Daemon {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
         kill_process(pid, signal).expect("signal the daemon");
+    }
+
+    /// Whether it has said what it does with this signal.
+    pub(crate) fn hears(&self, signal: Signal) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+        caught >> (signal.as_raw() - 1) & 1 == 1
     }
 
     /// `kill -9`.

@@ -109,8 +109,10 @@ fn counters_are_right_after_one_of_each_end() {
 #[test]
 fn the_table_of_metrics_is_what_a_scrape_says() {
     let (house, front) = Front::of(House::sqlite());
+    house.write("scheduler.toml", "[[schedule]]\nname = 'often'\njob = 'noop'\ncron = '* * * * * *'\n");
     let worker = house.worker();
     one_of_each(&house);
+    until("a tick was decided", || Scrape::of(&front).types.contains_key("liaison_schedule_ticks_total"));
     until("the queues were looked at", || Scrape::of(&front).types.contains_key("liaison_queue_due"));
     until("one was snoozed", || Scrape::of(&front).types.contains_key("liaison_jobs_snoozed_total"));
     let scrape = Scrape::of(&front);

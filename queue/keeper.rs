@@ -14,6 +14,7 @@ use crate::{
     clock::Millis,
     envelope::{Envelope, Limits},
     error::{QueueError, chain},
+    faults::{self, Point},
     flow::{Flow, Stage},
     isolation::{Isolation, SuspectWatch},
     leases::Leases,
@@ -131,6 +132,7 @@ impl Keeper {
         let begin = Instant::now();
         loop {
             let reaped = kept.scripts.reap(self.lease, self.crash_limit).await?;
+            faults::at_if(Point::Reaped, || reaped.back > 0);
             kept.suspects.know(kept.scripts.queue.number(), reaped.suspects);
             if reaped.back > 0 {
                 warn!(
@@ -159,6 +161,7 @@ impl Keeper {
             let tokens: Vec<_> = chunk.iter().map(|claim| claim.token.as_str()).collect();
             let asked = Instant::now();
             let lost = kept.scripts.extend(self.lease, &tokens).await?;
+            faults::at(Point::Extended);
             for claim in chunk {
                 if !lost.contains(&claim.token) {
                     claim.extended(asked, self.lease);

@@ -25,6 +25,7 @@ mod claimer;
 pub mod clock;
 pub mod envelope;
 mod error;
+pub mod faults;
 #[cfg(feature = "worker")]
 mod flow;
 mod inspector;

@@ -14,7 +14,10 @@ use std::{
 };
 
 use backon::BackoffBuilder as _;
-use liaison_queue::{Flow, Isolation, Phase, QueueName, Stopping, Suspects};
+use liaison_queue::{
+    Flow, Isolation, Phase, QueueName, Stopping, Suspects,
+    faults::{self, Point},
+};
 use tokio::{
     io::AsyncReadExt as _,
     process::Command,
@@ -137,6 +140,7 @@ impl Ward {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()?;
+        faults::at(Point::ForSuspects);
         let stdin = child.stdin.take();
         tokio::select! {
             status = child.wait() => return status,

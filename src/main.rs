@@ -4,6 +4,7 @@ mod app;
 mod cli;
 mod config;
 mod embedded;
+mod faults;
 mod historian;
 mod isolation;
 mod lifecycle;

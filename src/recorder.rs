@@ -11,6 +11,7 @@ use std::{
 use liaison_queue::{
     Claimed, Ended, Hold, Phase, Settlement, Shares, Stopping,
     clock::Millis,
+    faults::{self, Point},
     outcome::{Done, Failure},
 };
 use liaison_store::{Burial, Exit, Recorded, Run, RunOutcome, Store};
@@ -157,7 +158,10 @@ impl Recorder {
         if exits.is_empty() {
             return;
         }
+        faults::at(Point::BeforeCommit);
         let recorded = self.record(exits, &mut ends).await;
+        faults::at(Point::AfterCommit);
+        faults::at_if(Point::DepartureRecorded, || ends.iter().any(|end| end.job.verdict.is_some()));
         for (End { job, after, told, seen }, recorded) in ends.into_iter().zip(recorded) {
             if let (Some(observer), Some(run)) = (&self.observer, seen) {
                 // An observer that went away has seen enough.

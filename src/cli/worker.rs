@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::{Global, typed};
 use crate::{
     app::{App, Daemon},
+    faults,
     isolation::{self, Again},
     lifecycle::{self, Signals},
     telemetry,
@@ -35,6 +36,7 @@ pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
     for warning in &loaded.warnings {
         warn!("{warning}");
     }
+    faults::arm(isolation)?;
     let app = App { isolation, again: Some(again), ..App::new(loaded.config)? };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build()?;
     let code = runtime.block_on(async {

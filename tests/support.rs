@@ -4,6 +4,7 @@ pub(crate) mod daemon;
 pub(crate) mod disk;
 #[path = "../store/test_postgres.rs"]
 pub(crate) mod postgres;
+pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod servers;
 

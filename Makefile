@@ -1,5 +1,5 @@
 # The only commands a newcomer needs. ARGS passes more words on: make run ARGS=--once, make test ARGS=claiming
-.PHONY: help run test check bench deps release install uninstall deb package
+.PHONY: help run test chaos check bench deps release install uninstall deb package
 
 # Where things go: make install PREFIX=/usr DESTDIR=/a/staging/tree
 PREFIX = /usr/local
@@ -18,6 +18,7 @@ COMPLETIONS = $(SHARE)/bash-completion/completions/liaison $(SHARE)/zsh/site-fun
 help:
 	@echo 'make run     build, and start everything embedded (liaison dev)'
 	@echo 'make test    the whole suite, on real Redis, PostgreSQL and SQLite'
+	@echo 'make chaos   what the tests break on purpose, for ten minutes, with a table'
 	@echo 'make check   format, lints, documentation, dependencies, house rules'
 	@echo 'make bench   the benchmark, in release'
 	@echo 'make deps    install what is missing (run and test call it)'
@@ -31,6 +32,13 @@ run: deps
 
 test: deps
 	cargo test --workspace $(ARGS)
+
+# The same scenarios as in make test, eight times; each row of the table is the sum.
+chaos: deps
+	@mkdir -p target/tmp && rm -f target/tmp/chaos
+	LIAISON_TEST_CHAOS=long cargo test --test promises chaos:: -- --test-threads=2 $(ARGS); status=$$?; \
+	echo; echo '| fault | jobs | faults | ran twice | doubled in the records | lost | back after |'; \
+	echo '|---|---|---|---|---|---|---|'; sort target/tmp/chaos; exit $$status
 
 # The cheapest first, so that a slip shows within seconds.
 check: deps

@@ -14,6 +14,7 @@ use crate::{
     claimed::{Claimed, Tries},
     clock::Millis,
     error::{QueueError, chain},
+    faults::{self, Point},
     isolation::Isolation,
     leases::Leases,
     outcome::RunOutcome,
@@ -156,7 +157,9 @@ impl Settler {
         let tokens: Vec<_> = ended.iter().map(|claim| claim.token.as_str()).collect();
         let memory = self.tuning.get().memory;
         let call = || self.scripts.acknowledge(&items, &tokens, memory.id, memory.reply);
+        faults::at(Point::BeforeAck);
         let lost = self.insist("acknowledge", call).await;
+        faults::at(Point::AfterAck);
         self.settled(lost, jobs.iter().map(|(job, ..)| job), &tokens);
     }
 
@@ -187,7 +190,9 @@ impl Settler {
             .collect();
         let ended = ending(jobs.iter().map(|(job, ..)| &job.claim));
         let tokens: Vec<_> = ended.iter().map(|claim| claim.token.as_str()).collect();
+        faults::at(Point::BeforePark);
         let lost = self.insist("park", || self.scripts.park(&items, &tokens)).await;
+        faults::at(Point::AfterPark);
         self.settled(lost, jobs.iter().map(|(job, ..)| job), &tokens);
     }
 

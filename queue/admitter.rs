@@ -12,6 +12,7 @@ use std::{
 use crate::{
     envelope::{Envelope, Limits},
     error::QueueError,
+    faults::{self, Point},
     keys,
     names::{JobId, QueueName},
     outcome::{RunOutcome, Verdict},
@@ -61,13 +62,17 @@ impl Admitter {
             Some(lines) if lines.is_empty() => return Ok(Round::Empty),
             Some(lines) => lines,
         };
+        faults::at(Point::InboxSeen);
         let seen = lines.len();
         let items: Vec<Admission> =
             lines.into_iter().filter(|line| !line.is_empty()).map(|line| self.judge(line)).collect();
         let forwarded = items.iter().any(|item| matches!(item, Admission::Elsewhere { .. }));
         match self.scripts.admit((&token, seen), self.limits, &items).await? {
             None => Ok(Round::Busy),
-            Some((jobs, duplicates)) => Ok(Round::Admitted { jobs, duplicates, forwarded }),
+            Some((jobs, duplicates)) => {
+                faults::at(Point::Admitted);
+                Ok(Round::Admitted { jobs, duplicates, forwarded })
+            }
         }
     }
 
@@ -121,6 +126,7 @@ impl Admitter {
                 let there = Scripts::new(self.scripts.link.clone(), part, self.scripts.clock.clone());
                 there.admit(("", 0), self.limits, &jobs).await?;
             }
+            faults::at(Point::SentOn);
             self.scripts.link.call("forward", redis::cmd("ZREM").arg(outbound).arg(&members)).await?;
         }
     }

@@ -22,6 +22,7 @@ use crate::{
     claimed::Claimed,
     clock::Millis,
     error::{QueueError, chain},
+    faults::{self, Point},
     flow::{Flow, Stage},
     isolation::Isolation,
     leases::Leases,
@@ -181,6 +182,7 @@ impl Claimer {
                 return Err(error);
             }
         };
+        faults::at_if(Point::AfterClaim, || !reply.items.is_empty());
         self.flow.shares().learn_time(reply.now);
         self.flow.fed(want, reply.items.len());
         self.flow.meters.claimed(reply.items.len());

@@ -16,6 +16,7 @@ use crate::{
     clock::Millis,
     envelope::{Envelope, Limits},
     error::{QueueError, chain},
+    faults::{self, Point},
     flow::Stage,
     isolation::Isolation,
     limiter::Limiter,
@@ -146,6 +147,7 @@ impl Keeper {
         loop {
             self.pulse.beat();
             let reaped = kept.scripts.reap(self.lease, self.tuning.get().crash_limit).await?;
+            faults::at_if(Point::Reaped, || reaped.back > 0);
             kept.suspects.know(kept.scripts.queue.number(), reaped.suspects);
             kept.flow.meters.taken_back.inc_by(reaped.back);
             kept.flow.meters.crashed.inc_by(reaped.condemned);
@@ -177,6 +179,7 @@ impl Keeper {
             let asked = Instant::now();
             let lost = kept.scripts.extend(self.lease, &tokens).await?;
             self.pulse.beat();
+            faults::at(Point::Extended);
             for claim in chunk {
                 if !lost.contains(&claim.token) {
                     claim.extended(asked, self.lease);

@@ -26,6 +26,7 @@ pub mod clock;
 pub mod envelope;
 mod error;
 mod examiner;
+pub mod faults;
 #[cfg(feature = "worker")]
 mod flow;
 mod inspector;

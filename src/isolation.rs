@@ -17,7 +17,10 @@ use std::{
 };
 
 use backon::BackoffBuilder as _;
-use liaison_queue::{Isolation, Phase, QueueName, ServedQueue, Stopping, Suspects};
+use liaison_queue::{
+    Isolation, Phase, QueueName, ServedQueue, Stopping, Suspects,
+    faults::{self, Point},
+};
 use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
 use tokio::{
     io::AsyncReadExt as _,
@@ -190,6 +193,7 @@ impl Ward {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()?;
+        faults::at(Point::ForSuspects);
         let stdin = child.stdin.take();
         tokio::select! {
             status = child.wait() => return status,

@@ -5,6 +5,7 @@ mod cli;
 mod config;
 mod doctor;
 mod embedded;
+mod faults;
 mod historian;
 mod http;
 mod isolation;

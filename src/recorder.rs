@@ -11,9 +11,10 @@ use std::{
 use liaison_queue::{
     Claimed, Ended, Hold, Phase, Pulse, Settlement, Shares, Stopping,
     clock::Millis,
+    faults::{self, Point},
     outcome::{Done, Failure},
 };
-use liaison_store::{Burial, Exit, Recorded, Run, RunOutcome, Store};
+use liaison_store::{Burial, Exit, Recorded, Run, RunOutcome, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
@@ -173,7 +174,10 @@ impl Recorder {
         if exits.is_empty() {
             return;
         }
+        faults::at(Point::BeforeCommit);
         let recorded = self.record(exits, &mut ends).await;
+        faults::at(Point::AfterCommit);
+        faults::at_if(Point::DepartureRecorded, || ends.iter().any(|end| end.job.verdict.is_some()));
         let oldest = ends.iter().map(|end| end.since).min().unwrap_or_else(|| self.shares.now());
         let lag = u64::try_from(self.shares.now().0 - oldest.0).unwrap_or(0);
         committed(ends.len(), Duration::from_millis(lag));
@@ -217,15 +221,19 @@ impl Recorder {
         let (mut rest, mut outage) = (exits, None);
         let recorded = loop {
             self.pulse.beat();
-            match store.record(rest).await {
+            let jobs: Vec<_> = ends.iter().map(|end| Arc::clone(&end.job)).collect();
+            let held = move || jobs.iter().all(|job| job.hold() == Hold::Held);
+            match store.record_while(rest, held).await {
                 Ok(recorded) => break recorded,
+                Err((StoreError::Withdrawn { .. }, back)) => {
+                    // We stood still, or Redis is away: the keeper will find out whose these jobs are.
+                    tokio::time::sleep(UNCERTAIN).await;
+                    rest = without_the_lost(back, ends);
+                }
                 Err((fault, back)) => {
                     self.patience.wait("record runs", &fault, &mut outage, &self.pulse).await;
                     // The outage may have outlasted a lease: then somebody else records that job.
-                    let held: Vec<bool> = ends.iter().map(|end| end.job.hold() != Hold::Lost).collect();
-                    let mut keep = held.iter();
-                    ends.retain(|_| keep.next().copied().unwrap_or(true));
-                    rest = back.into_iter().zip(held).filter_map(|(exit, held)| held.then_some(exit)).collect();
+                    rest = without_the_lost(back, ends);
                 }
             }
         };
@@ -308,6 +316,18 @@ impl Recorder {
         let run = row(&job, brief, at, outcome, reason, result);
         Step::Record(Box::new(Exit { run, burial }), job, After::Leave { reply: brief.reply, outcome })
     }
+}
+
+/// Drop what is not ours any more, from both lists.
+fn without_the_lost(exits: Vec<Exit>, ends: &mut Vec<End>) -> Vec<Exit> {
+    let all = std::mem::take(ends).into_iter().zip(exits);
+    let (lost, kept): (Vec<_>, Vec<_>) = all.partition(|(end, _)| end.job.hold() == Hold::Lost);
+    for (End { job, .. }, _) in lost {
+        warn!(job.id = %job.id, "{} was not recorded: its lease was lost, it runs elsewhere; result dropped", job.id);
+    }
+    let (still, rest) = kept.into_iter().unzip();
+    *ends = still;
+    rest
 }
 
 fn burial(job: &Claimed) -> Burial {

@@ -7,6 +7,7 @@ use liaison_queue::{
     Claimed, Hold, Limit, LimitKey, Limiter, Permit, Shares,
     clock::Millis,
     envelope::{Envelope, Limits},
+    faults::{self, Point},
     outcome::{Done, Failure, Outcome},
     retry::Retry,
 };
@@ -119,7 +120,10 @@ impl Runner {
         if envelope.run_at.is_none() {
             job.started_first();
         }
-        self.until_cancelled(job, timeout, (entry.run)(args, ctx)).await
+        faults::at(Point::BeforeHandler);
+        let outcome = self.until_cancelled(job, timeout, (entry.run)(args, ctx)).await;
+        faults::at(Point::AfterHandler);
+        outcome
     }
 
     /// One of the places that a job has that runs only so many times at once.

@@ -21,6 +21,10 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 /// Far above any statement of ours (a group of 5,000 runs takes a tenth of a second), below the default call timeout.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+/// A transaction of ours pauses for no longer than it takes to send the next statement. One whose process stands still,
+/// or was cut off, would keep its rows locked for as long as the server believes in it, and everybody who has the same
+/// jobs to record would wait for it.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
 /// How long to wait for another connection's lock; `SQLite` has one for the whole file.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// A checkpoint that readers held up must not leave a huge log behind.
@@ -110,9 +114,11 @@ fn open_postgres(address: &PostgresUrl, purpose: Purpose) -> ConnectionResult<Pg
     let settings = format!(
         "SET statement_timeout = {statement};
          SET lock_timeout = {lock};
+         SET idle_in_transaction_session_timeout = {idle};
          SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';",
         statement = statement_timeout.as_millis(),
         lock = LOCK_TIMEOUT.as_millis(),
+        idle = IDLE_IN_TRANSACTION.as_millis(),
     );
     connection.batch_execute(&settings).map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)

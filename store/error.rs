@@ -49,6 +49,8 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
+    #[error("the caller could not be sure any more that it may {doing}; nothing was written")]
+    Withdrawn { doing: &'static str },
     #[error("cannot start the threads of the store; check the limit on processes")]
     Threads {
         #[source]
@@ -130,6 +132,7 @@ impl StoreError {
             | Self::Disk { .. }
             | Self::TimedOut { .. } => true,
             Self::Query { .. }
+            | Self::Withdrawn { .. }
             | Self::Threads { .. }
             | Self::Panicked { .. }
             | Self::NotMigrated { .. }
@@ -145,6 +148,9 @@ impl StoreError {
     }
 
     pub(crate) fn query(doing: &'static str, source: QueryError) -> Self {
+        if let QueryError::RollbackTransaction = source {
+            return Self::Withdrawn { doing };
+        }
         let outage = Outage::of(&source);
         let source = Cause::from(source);
         match outage {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use diesel::connection::TransactionManager as _;
-use diesel::result::QueryResult;
+use diesel::result::{Error as QueryError, QueryResult};
 use diesel::sql_types::{Binary, Integer, Text, Timestamp};
 use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
 
@@ -63,11 +63,28 @@ impl Store {
     /// # Errors
     /// Gives the batch back, for another attempt. Nothing of it was written, or all of it was and the answer got lost:
     /// then the next attempt says `Known`.
-    pub async fn record(&self, mut exits: Vec<Exit>) -> Result<Vec<Recorded>, (StoreError, Vec<Exit>)> {
+    pub async fn record(&self, exits: Vec<Exit>) -> Result<Vec<Recorded>, (StoreError, Vec<Exit>)> {
+        self.record_while(exits, || true).await
+    }
+
+    /// The same, if it still may be when all is written but the commit: a process that stood still in between must not
+    /// record what somebody else has done meanwhile.
+    ///
+    /// # Errors
+    /// The same; and [`StoreError::Withdrawn`] when it may not be any more.
+    pub async fn record_while(
+        &self,
+        mut exits: Vec<Exit>,
+        may_be: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Vec<Recorded>, (StoreError, Vec<Exit>)> {
         exits.iter_mut().for_each(Exit::make_storable);
         let (exits, keys) = (Arc::new(exits), Arc::clone(&self.keys));
         let batch = Arc::clone(&exits);
-        let written = self.pool.write("record runs", move |connection| record_batch(connection, &batch, &keys)).await;
+        let work = move |connection: &mut AnyConnection| {
+            let recorded = record_batch(connection, &batch, &keys)?;
+            if may_be() { Ok(recorded) } else { Err(QueryError::RollbackTransaction) }
+        };
+        let written = self.pool.write("record runs", work).await;
         // The writer has let go of the batch by now, save when it hangs; only then is the batch cloned.
         written.map_err(|error| (error, Arc::unwrap_or_clone(exits)))
     }

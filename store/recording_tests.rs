@@ -9,7 +9,8 @@ use crate::connection::{AnyConnection, Purpose};
 use crate::test_database::{TestDatabase, keys, on_both, open};
 use crate::test_postgres::TestPostgres;
 use crate::{
-    Burial, DatabaseUrl, DeadFilter, Exit, Recorded, Run, RunFilter, RunOutcome, Store, StoreOptions, migrate,
+    Burial, DatabaseUrl, DeadFilter, Exit, Recorded, Run, RunFilter, RunOutcome, Store, StoreError, StoreOptions,
+    migrate,
 };
 
 pub(crate) fn at(second: i64) -> DateTime<Utc> {
@@ -69,6 +70,20 @@ fn a_repeat_is_known_and_changes_nothing() {
         assert_eq!(store.runs_of("a").await.expect("runs"), [first.run]);
         let letter = store.dead_letter("a").await.expect("read").expect("a letter");
         assert_eq!(letter.reason, "503 from the receiver");
+    });
+}
+
+#[test]
+fn what_may_not_be_recorded_any_more_when_all_is_written_leaves_nothing() {
+    on_both(&async |database| {
+        let store = database.store().await;
+        let batch = vec![exit("a", 1, RunOutcome::Done), exit("b", 1, RunOutcome::Dead)];
+        let (fault, back) = store.record_while(batch.clone(), || false).await.expect_err("it may not");
+        assert!(matches!(fault, StoreError::Withdrawn { .. }) && !fault.is_outage(), "{fault:?}");
+        assert_eq!(back, batch);
+        assert!(store.runs_of("a").await.expect("runs").is_empty());
+        assert!(store.dead_letter("b").await.expect("read").is_none());
+        assert_eq!(record(&store, back).await, [Recorded::New, Recorded::New]);
     });
 }
 

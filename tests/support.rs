@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod machine;
 #[path = "../store/test_postgres.rs"]
 pub(crate) mod postgres;
+pub(crate) mod proxy;
 pub(crate) mod redis;
 pub(crate) mod servers;
 pub(crate) mod systemd;

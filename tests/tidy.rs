@@ -116,6 +116,13 @@ fn has_word(text: &str, word: &str) -> bool {
     })
 }
 
+/// Where a word stands in the code of these directories.
+pub(crate) fn uses(places: &[&str], word: &str) -> Vec<String> {
+    let all: Vec<_> = places.iter().flat_map(|place| files(place, ".rs")).collect();
+    let lines = all.iter().flat_map(|file| file.product_code().map(move |(number, line)| (file, number, line)));
+    lines.filter(|(_, _, line)| has_word(line, word)).map(|(file, number, _)| file.finding(number, word)).collect()
+}
+
 #[track_caller]
 fn report(findings: &[String]) {
     assert!(findings.is_empty(), "\n\n{}\n", findings.join("\n"));

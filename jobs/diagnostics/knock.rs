@@ -1,4 +1,4 @@
-//! Pass a limit, then connect to an address and say who it is: so that a limit can be counted where it matters.
+//! Pass a limit if there is one, then connect to an address and say who it is: so that runs are counted where it matters.
 //!
 //! Safe to run twice: it knocks twice, and whoever counts there sees it.
 
@@ -17,7 +17,8 @@ use crate::kit::{Context, Job, Sample};
 #[derive(Debug, Deserialize)]
 pub(crate) struct Knock {
     address: String,
-    limit: Rules,
+    /// None: it just connects.
+    limit: Option<Rules>,
     /// How long the connection stays open.
     #[serde(default)]
     hold_ms: u32,
@@ -82,11 +83,14 @@ impl Job for Knock {
     const SAMPLE: Option<Sample> = None;
 
     async fn run(self, ctx: &Context) -> Outcome {
-        let _permit = ctx.limits.pass(&self.limit.key, &self.limit.all()?).await?;
+        let _permit = match &self.limit {
+            Some(limit) => Some(ctx.limits.pass(&limit.key, &limit.all()?).await?),
+            None => None,
+        };
         call(&self.address, &ctx.id, self.hold_ms).await?;
-        if let Some(after) = self.limit.retry_after {
+        if let Some((limit, after)) = self.limit.as_ref().and_then(|limit| Some((limit, limit.retry_after?))) {
             let retry_after = Some(Duration::from_secs(after.into()));
-            ctx.limits.told(&self.limit.key, Said { retry_after, ..Said::default() }).await?;
+            ctx.limits.told(&limit.key, Said { retry_after, ..Said::default() }).await?;
         }
         match self.then {
             Then::End => Ok(Done(None)),

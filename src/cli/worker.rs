@@ -14,6 +14,7 @@ use super::{Global, typed};
 use crate::{
     app::{App, Daemon},
     config::{Loaded, environment, schedule, secret::Secret},
+    faults,
     isolation::{self, Again},
     lifecycle::{self, Asked, Signals},
     notify::Notifier,
@@ -52,6 +53,7 @@ pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
     for warning in &warnings {
         warn!("{warning}");
     }
+    faults::arm(isolation)?;
     let entries = Arc::new(schedule::read(&config)?);
     let file = file.map(|path| std::path::absolute(&path).unwrap_or(path).display().to_string());
     let vitals = Vitals::default();

@@ -17,6 +17,15 @@ pub(crate) const CONFIG: &str = "LIAISON_CONFIG";
 const SHORT: [(&str, &str, &str); 2] =
     [("LIAISON_REDIS_URL", "redis", "url"), ("LIAISON_DATABASE_URL", "store", "url")];
 
+/// What a test breaks in this process. It is no setting: only builds of tests know it.
+const FAULTS: &str = "LIAISON_FAULTS";
+
+/// The faults that a test has planned, in a build that has any.
+#[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+pub(crate) fn faults() -> Option<String> {
+    if liaison_queue::faults::ENABLED { std::env::var(FAULTS).ok() } else { None }
+}
+
 /// Who types: the one behind `sudo`, else whoever is logged in, else the number of the user. For the records only.
 #[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
 pub(crate) fn operator() -> String {

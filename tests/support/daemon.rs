@@ -140,6 +140,14 @@ impl House {
         daemon
     }
 
+    /// Where the socket of the database is, and what the database is called.
+    pub(crate) fn postgres_socket(&self) -> (PathBuf, String) {
+        let url = self.settings.iter().find(|(name, _)| name == "LIAISON_DATABASE_URL").map(|(_, url)| url.as_str());
+        let place = url.and_then(|url| url.strip_prefix("postgres://liaison@")).expect("a database of PostgreSQL");
+        let (folder, name) = place.split_once('/').expect("a database's name");
+        (folder.replace("%2F", "/").into(), name.to_owned())
+    }
+
     /// How many runs of this outcome the records hold.
     pub(crate) fn count(&self, outcome: &str) -> usize {
         let answer = self.json(&["runs", "list", "--outcome", outcome, "--limit", "10000"]);
@@ -232,9 +240,20 @@ impl Daemon {
         let _ = self.child.wait();
     }
 
+    /// Whether it stands still, by a signal.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        status.lines().any(|line| line.starts_with("State:") && line.contains('T'))
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("look at the daemon").is_some()
+    }
+
     /// Wait for its end.
     pub(crate) fn end(&mut self) -> ExitStatus {
-        super::until("the daemon ends", || self.child.try_wait().expect("look at the daemon").is_some());
+        super::until("the daemon ends", || self.has_ended());
         self.child.wait().expect("the daemon's status")
     }
 

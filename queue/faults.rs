@@ -34,6 +34,14 @@ closed_set! {
         Reaped => "reaped",
         /// The process for suspects was started.
         ForSuspects => "for_suspects",
+        /// Ticks are decided; their jobs are not enqueued.
+        TickDecided => "tick_decided",
+        /// The jobs of ticks are in their queues; the history does not know of them.
+        TickEnqueued => "tick_enqueued",
+        /// The rows of ticks stand; what is left of them is not struck out.
+        TickRecorded => "tick_recorded",
+        /// Another configuration is judged, and not taken.
+        Reloading => "reloading",
     }
 }
 

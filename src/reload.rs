@@ -7,7 +7,11 @@
 use std::sync::{Arc, LazyLock};
 
 use anyhow::Result;
-use liaison_queue::{Changes, QueueName, Reread, clock::Clock};
+use liaison_queue::{
+    Changes, QueueName, Reread,
+    clock::Clock,
+    faults::{self, Point},
+};
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -104,6 +108,7 @@ impl Reloader {
         let queues = app::served(&config)?;
         // The last that can fail, and the only one that waits.
         daemon.worker.announce(&queues).await?;
+        faults::at(Point::Reloading);
         let queues = daemon.take(&config, text, &queues);
         self.schedule.send_replace(Arc::new(schedule));
         if config.log.level != self.current.log.level {

@@ -10,6 +10,7 @@ mod load;
 mod points;
 mod servers;
 mod stopping;
+mod ticking;
 mod wires;
 mod witness;
 

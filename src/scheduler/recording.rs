@@ -4,7 +4,12 @@
 
 use std::time::Duration;
 
-use liaison_queue::{chain, clock::Millis, schedule::Slot};
+use liaison_queue::{
+    chain,
+    clock::Millis,
+    faults::{self, Point},
+    schedule::Slot,
+};
 use liaison_store::{Store, TickRow};
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
@@ -45,6 +50,7 @@ impl Recording {
                 tokio::time::sleep(AGAIN).await;
             }
             away = false;
+            faults::at(Point::TickRecorded);
             for ended in group.drain(..) {
                 while let Err(fault) = ended.slot.finish(&ended.ticks).await {
                     debug!(error = chain(&fault), "ticks are struck out later");

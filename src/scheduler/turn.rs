@@ -13,6 +13,7 @@ use std::{
 use liaison_queue::{
     Inspector, JobId, Link, QueueError, QueueName, Receipt, chain,
     clock::{Clock, Millis},
+    faults::{self, Point},
     meters::SECONDS,
     schedule::{CLOCK_MISTAKE, Decided, Known, Slot},
     shards,
@@ -139,6 +140,7 @@ impl Turn {
         }
         match decided? {
             Decided::Done => {
+                faults::at(Point::TickDecided);
                 self.learn(Known { tick: Some(to), last, ..known });
                 for (tick, left) in &left {
                     self.say(*tick, left);
@@ -242,6 +244,7 @@ impl Turn {
         self.unfinished = true;
         let count = left.len();
         let done = self.enqueue(all, now, left).await?;
+        faults::at(Point::TickEnqueued);
         self.unfinished = false;
         if done.len() == count {
             self.look_at = before;

@@ -5,12 +5,17 @@ use std::time::Instant;
 use liaison_queue::faults::{Deed, Point};
 use rustix::process::Signal;
 
-use super::{LEASE, SOON, Site, killed_itself, play, rounds};
+use super::{LEASE, SOON, Site, killed_itself, play, rounds, ticking::TICKS};
 use crate::support::{Daemon, House, until};
 
 /// Whether a point is reached only after another daemon has died.
 fn needs_a_death(point: Point) -> bool {
     matches!(point, Point::Reaped | Point::ForSuspects)
+}
+
+/// Points that jobs do not lead to; `ticking.rs` plays those of ticks.
+fn is_of_jobs(point: Point) -> bool {
+    !TICKS.contains(&point) && point != Point::Reloading
 }
 
 /// Enough of everything to come to this point: leases are only extended if something lasts.
@@ -24,7 +29,7 @@ fn send_for(site: &mut Site, point: Point) {
 /// One daemon after the other dies, at every point, at this visit.
 fn deaths(site: &mut Site, visit: u32) -> usize {
     let mut deaths = 0;
-    for point in Point::ALL {
+    for point in Point::ALL.iter().filter(|point| is_of_jobs(**point)) {
         if needs_a_death(*point) {
             site.send(60, 5);
             killed_itself(&mut site.breaking("before_ack:kill"));
@@ -49,7 +54,8 @@ fn die_everywhere(house: impl Fn() -> House, name: &str) {
         let worker = site.house.worker();
         site.until_drained();
         worker.stop();
-        site.judge(&format!("a daemon killed at each of {} points, {name}", Point::ALL.len()), count, None)
+        let points = Point::ALL.iter().filter(|point| is_of_jobs(**point)).count();
+        site.judge(&format!("a daemon killed at each of {points} points, {name}"), count, None)
     });
 }
 
@@ -88,7 +94,7 @@ fn freeze(site: &mut Site, point: Point, visit: u64) {
 /// With `PostgreSQL`: whoever stands still in the middle of writing to an `SQLite` file keeps everybody from writing.
 #[test]
 fn a_daemon_that_stands_still_past_its_lease_at_any_point_loses_and_doubles_nothing() {
-    let anywhere = Point::ALL.iter().copied().filter(|point| !needs_a_death(*point));
+    let anywhere = Point::ALL.iter().copied().filter(|point| is_of_jobs(*point) && !needs_a_death(*point));
     let points: Vec<Point> = if rounds() == 1 { WORST.to_vec() } else { anywhere.collect() };
     play(|round| {
         let mut site = Site::new(House::postgres());
@@ -135,6 +141,28 @@ fn what_a_dead_daemon_held_begins_again_within_its_lease_and_two_seconds() {
     });
     assert!(row.recovery < Some(LEASE + SOON), "a lease and two seconds are allowed: {row}");
     assert_eq!(row.repeats, row.jobs, "each ran twice, and no more");
+}
+
+#[test]
+fn a_daemon_that_dies_while_it_reloads_loses_and_doubles_nothing() {
+    play(|_| {
+        let mut site = Site::new(House::sqlite());
+        site.send(60, 5);
+        let mut dying = site.breaking("reloading:kill");
+        dying.says("ready:");
+        site.feed(&mut dying, |dying| {
+            if dying.has_ended() {
+                return true;
+            }
+            dying.signal(Signal::HUP);
+            false
+        });
+        killed_itself(&mut dying);
+        let worker = site.house.worker();
+        site.until_drained();
+        worker.stop();
+        site.judge("a daemon killed while it takes another configuration", 1, None)
+    });
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Whatever finished while one commit was under way goes into the next: the groups grow with the load by themselves.
 //! If the process dies before the commit, the job is claimed again and runs again; after it, history knows its end.
 
+mod rows;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -14,10 +16,12 @@ use liaison_queue::{
     faults::{self, Point},
     outcome::{Done, Failure},
 };
-use liaison_store::{Burial, Exit, Recorded, Run, RunOutcome, Store, StoreError};
+use liaison_store::{Exit, Recorded, Run, RunOutcome, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
+pub(crate) use self::rows::reply;
+use self::rows::{burial, row};
 use crate::{
     metrics::runs::{JobMeters, RunMeters, committed},
     patience::Patience,
@@ -32,9 +36,6 @@ const SHOW_LIFE: Duration = Duration::from_secs(1);
 const UNCERTAIN: Duration = Duration::from_millis(100);
 /// A row that the store refuses in every form is tried again after this long, and an operator is told.
 const REFUSED_AGAIN: Duration = Duration::from_mins(1);
-/// What a row may hold of a result or a reason; the rest is cut off, and says so.
-const MAX_RESULT: usize = 64 * 1024;
-const MAX_REASON: usize = 4 * 1024;
 
 /// A job whose handler has ended.
 #[derive(Debug)]
@@ -328,76 +329,6 @@ fn without_the_lost(exits: Vec<Exit>, ends: &mut Vec<End>) -> Vec<Exit> {
     let (still, rest) = kept.into_iter().unzip();
     *ends = still;
     rest
-}
-
-fn burial(job: &Claimed) -> Burial {
-    let crashes = i32::try_from(job.tries().crashes).unwrap_or(i32::MAX);
-    Burial { envelope: job.envelope().to_vec(), attempts: attempts(job), crashes }
-}
-
-/// A condemned or expired job used up no attempt with this run.
-fn attempts(job: &Claimed) -> i32 {
-    let ran = job.started_at().is_some();
-    i32::try_from(job.attempt() - u32::from(!ran)).unwrap_or(i32::MAX)
-}
-
-fn row(
-    job: &Claimed,
-    brief: &Brief,
-    at: Millis,
-    outcome: RunOutcome,
-    reason: Option<String>,
-    result: Option<String>,
-) -> Run {
-    let started = job.started_at();
-    Run {
-        job_id: job.id.to_string(),
-        run: i32::try_from(job.run()).unwrap_or(i32::MAX),
-        attempt: attempts(job),
-        name: brief.name.clone(),
-        queue: job.queue.to_string(),
-        worker: job.worker().to_owned(),
-        outcome,
-        reason: reason.map(|text| cut(text, MAX_REASON)),
-        // A result that is cut off would be no JSON any more.
-        result: result.map(|text| {
-            if text.len() <= MAX_RESULT {
-                text
-            } else {
-                format!("\"(a result of {} bytes, more than the {MAX_RESULT} that are kept)\"", text.len())
-            }
-        }),
-        enqueued_at: job.enqueued_at.date(),
-        started_at: started.map(Millis::date),
-        finished_at: at.date(),
-        duration_ms: started.map(|since| at.0 - since.0),
-        retry_at: None,
-        trace: brief.trace.clone(),
-    }
-}
-
-fn cut(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
-/// What a host that waits is told.
-pub(crate) fn reply(run: &Run) -> String {
-    let result = run.result.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    let mut told = serde_json::json!({
-        "id": run.job_id, "outcome": run.outcome.as_str(), "run": run.run, "attempt": run.attempt,
-    });
-    if let Some(result) = result {
-        told["result"] = result;
-    }
-    if let Some(reason) = &run.reason {
-        told["reason"] = reason.as_str().into();
-    }
-    told.to_string()
 }
 
 /// The queue counts the ends of a batch by it.

@@ -189,8 +189,8 @@ fn ticks(house: &House) {
             "until": 1_751_328_000_000_u64, "reason": "no daemon was there in time"}),
         ),
         (
-            "1704067200000",
-            json!({"status": "skipped", "decided_at": 1_704_067_200_003_u64, "reason": "it is not over"}),
+            "1609459200000",
+            json!({"status": "skipped", "decided_at": 1_609_459_200_003_u64, "reason": "it is not over"}),
         ),
     ];
     for (tick, what) in told {

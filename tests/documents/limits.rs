@@ -105,8 +105,8 @@ fn what_is_remembered_and_kept_is_what_the_code_says() {
     let minutes = Duration::from_millis(constant("src/app.rs", "REPLY_MEMORY")).as_secs() / 60;
     let reply = section(WIRE_PROTOCOL, "## Reply");
     assert!(reply.contains(&format!("expires {minutes} minutes after")));
-    assert!(reply.contains(&format!("more than {} KiB", constant("src/recorder.rs", "MAX_RESULT") >> 10)));
-    assert!(reply.contains(&format!("At most {} KiB", constant("src/recorder.rs", "MAX_REASON") >> 10)));
+    assert!(reply.contains(&format!("more than {} KiB", constant("src/recorder/rows.rs", "MAX_RESULT") >> 10)));
+    assert!(reply.contains(&format!("At most {} KiB", constant("src/recorder/rows.rs", "MAX_REASON") >> 10)));
     let memory = constant("src/config/queues.rs", "DEFAULT_ID_MEMORY") / 60_000;
     let same_id = section(WIRE_PROTOCOL, "## Same id, one job");
     assert!(same_id.contains(&format!("remembered for {memory} minutes")));

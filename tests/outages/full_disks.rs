@@ -7,7 +7,7 @@ use crate::support::{Daemon, House, Redis, until};
 use super::{all_went_well, held, lines, tell, times};
 
 /// Longer than two leases of a second, and then some.
-const OUTAGE: Duration = Duration::from_secs(4);
+const OUTAGE: Duration = Duration::from_secs(5);
 /// Less than a log of `SQLite` has when some runs are in it.
 const FULL: u64 = 16 * 1024;
 
@@ -25,7 +25,7 @@ fn until_some_are_done(house: &House, long: usize) {
 #[test]
 fn a_full_disk_under_redis_stops_work_calmly_and_the_work_goes_on_by_itself() {
     let house = House::sqlite_and(Redis::start_with(&["--appendfsync", "everysec"]));
-    let house = house.set("LIAISON_WORKER__LEASE", "1s").set("LIAISON_WORKER__CONCURRENCY", "8");
+    let house = house.set("LIAISON_WORKER__LEASE", "2s").set("LIAISON_WORKER__CONCURRENCY", "8");
     let workers = [house.worker(), house.worker()];
     house.redis.push("default", &[long(4, 6000), lines(1500, 20)].concat());
     until_some_are_done(&house, 4);
@@ -77,7 +77,7 @@ fn a_full_disk_under_redis_stops_work_calmly_and_the_work_goes_on_by_itself() {
 #[test]
 fn a_disk_under_redis_that_is_full_again_and_again_tears_nothing_from_anybody() {
     let house = House::sqlite_and(Redis::start_with(&["--appendfsync", "everysec"]));
-    let house = house.set("LIAISON_WORKER__LEASE", "1s").set("LIAISON_WORKER__CONCURRENCY", "8");
+    let house = house.set("LIAISON_WORKER__LEASE", "2s").set("LIAISON_WORKER__CONCURRENCY", "8");
     let workers = [house.worker(), house.worker()];
     house.redis.push("default", &[long(4, 14_000), lines(8000, 20)].concat());
     until_some_are_done(&house, 4);
@@ -100,7 +100,7 @@ fn a_disk_under_redis_that_is_full_again_and_again_tears_nothing_from_anybody() 
 #[test]
 fn workers_that_die_or_stop_while_redis_has_no_disk_lose_nothing_and_are_no_harm_to_the_living() {
     let house = House::sqlite_and(Redis::start_with(&["--appendfsync", "everysec"]));
-    let house = house.set("LIAISON_WORKER__LEASE", "1s").set("LIAISON_WORKER__CONCURRENCY", "8");
+    let house = house.set("LIAISON_WORKER__LEASE", "2s").set("LIAISON_WORKER__CONCURRENCY", "8");
     let (killed, stopped) = (house.worker(), house.worker());
     house.redis.push("default", &lines(4000, 20));
     let begin = Instant::now();
@@ -133,7 +133,7 @@ fn workers_that_die_or_stop_while_redis_has_no_disk_lose_nothing_and_are_no_harm
 
 #[test]
 fn a_redis_that_syncs_always_ends_itself_on_a_full_disk_and_what_it_accepted_is_there_again() {
-    let mut house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s").set("LIAISON_WORKER__CONCURRENCY", "8");
+    let mut house = House::sqlite().set("LIAISON_WORKER__LEASE", "2s").set("LIAISON_WORKER__CONCURRENCY", "8");
     let worker = house.worker();
     house.redis.push("default", &[long(2, 6000), lines(600, 20)].concat());
     until_some_are_done(&house, 2);
@@ -151,7 +151,7 @@ fn a_redis_that_syncs_always_ends_itself_on_a_full_disk_and_what_it_accepted_is_
 
 #[test]
 fn a_full_disk_under_sqlite_stops_claiming_and_the_work_goes_on_by_itself() {
-    let house = House::sqlite().set("LIAISON_WORKER__LEASE", "1s").set("LIAISON_WORKER__CONCURRENCY", "8");
+    let house = House::sqlite().set("LIAISON_WORKER__LEASE", "2s").set("LIAISON_WORKER__CONCURRENCY", "8");
     let worker = house.worker();
     house.redis.push("default", &[long(2, 6000), lines(1000, 20)].concat());
     until_some_are_done(&house, 2);

@@ -53,6 +53,9 @@ pub(crate) fn begin_counting() {
 /// What others have decided is theirs to do for so long; it takes them a few milliseconds.
 const THEIRS: Duration = Duration::from_secs(2);
 
+/// With so many ticks in hand, it is time to look which of them are recorded.
+const IN_HAND: usize = 100;
+
 pub(crate) struct Turn {
     pub(crate) entry: Entry,
     slot: Slot,
@@ -253,6 +256,9 @@ impl Turn {
         let entry = self.entry.name.as_str();
         let rows = done.into_iter().map(|(tick, left)| left.row(entry, tick)).collect();
         self.in_hand.extend(&ticks);
+        if self.in_hand.len() > IN_HAND {
+            self.look_again(THEIRS);
+        }
         // It ends after us.
         let _ = all.records.send(Ended { slot: self.slot.clone(), ticks, rows });
         Ok(())

@@ -132,35 +132,35 @@ impl Recorder {
                 Err(_) if uncertain.is_empty() => continue,
                 Err(_) => false,
             };
-            batch.append(&mut uncertain);
-            if batch.is_empty() && !more {
+            if batch.is_empty() && uncertain.is_empty() && !more {
                 return;
             }
-            let mut steps = Vec::with_capacity(batch.len());
+            let mut steps = std::mem::take(&mut uncertain);
             for finished in batch.drain(..) {
                 match finished.job.hold() {
-                    Hold::Held => steps.push(self.decide(finished)),
-                    Hold::Uncertain if self.stopping.has_reached(Phase::Abandon) => {}
-                    Hold::Uncertain => uncertain.push(finished),
-                    Hold::Lost => {
-                        finished.job.dropped();
-                        let id = &finished.job.id;
-                        warn!(job.id = %id, "{id} ended too late: its lease was lost, it runs elsewhere; result dropped");
-                    }
+                    Hold::Lost => too_late(&finished.job),
+                    Hold::Held | Hold::Uncertain => steps.push(self.decide(finished)),
                 }
             }
-            if !uncertain.is_empty() && steps.is_empty() {
+            uncertain = self.commit(steps).await;
+            if !uncertain.is_empty() && !more {
                 tokio::time::sleep(UNCERTAIN).await;
             }
-            self.commit(steps).await;
         }
     }
 
-    async fn commit(&self, steps: Vec<Step>) {
-        let (mut exits, mut ends) = (Vec::new(), Vec::new());
+    /// Record what is ours. What may not be ours any more is given back, for another look: nobody else waits for it.
+    async fn commit(&self, steps: Vec<Step>) -> Vec<Step> {
+        let (mut exits, mut ends, mut uncertain) = (Vec::new(), Vec::new(), Vec::new());
         for step in steps {
             match step {
                 Step::Settle(settlement) => settlement.send(),
+                Step::Record(_, job, _) if job.hold() == Hold::Lost => too_late(&job),
+                Step::Record(_, job, _)
+                    if job.hold() == Hold::Uncertain && self.stopping.has_reached(Phase::Abandon) => {}
+                Step::Record(exit, job, after) if job.hold() == Hold::Uncertain => {
+                    uncertain.push(Step::Record(exit, job, after));
+                }
                 Step::Record(exit, job, after) => {
                     let told = matches!(after, After::Leave { reply: true, .. }).then(|| reply(&exit.run));
                     let seen = self.observer.is_some().then(|| exit.run.clone());
@@ -173,10 +173,17 @@ impl Recorder {
             }
         }
         if exits.is_empty() {
-            return;
+            return uncertain;
         }
         faults::at(Point::BeforeCommit);
-        let recorded = self.record(exits, &mut ends).await;
+        let recorded = match self.record(exits, &mut ends).await {
+            Ok(recorded) => recorded,
+            Err(back) => {
+                let again = back.into_iter().zip(ends);
+                uncertain.extend(again.map(|(exit, end)| Step::Record(Box::new(exit), end.job, end.after)));
+                return uncertain;
+            }
+        };
         faults::at(Point::AfterCommit);
         faults::at_if(Point::DepartureRecorded, || ends.iter().any(|end| end.job.verdict.is_some()));
         let oldest = ends.iter().map(|end| end.since).min().unwrap_or_else(|| self.shares.now());
@@ -199,6 +206,7 @@ impl Recorder {
                 After::Retry(when) => Settlement::retry(job, when).send(),
             }
         }
+        uncertain
     }
 
     /// A row that is refused by its own fault is tried once more without what came from outside.
@@ -212,24 +220,32 @@ impl Recorder {
         let meters = self.meters.of(&job.queue, &run.name);
         let (after, since) = (After::Leave { reply: false, outcome }, self.shares.now());
         let end = End { job: Arc::clone(job), after, told: None, seen: None, meters, took: None, since };
-        let recorded = self.record(vec![Exit { run, burial }], &mut vec![end]).await;
-        !matches!(recorded.first(), Some(Recorded::Refused(_)) | None)
+        match self.record(vec![Exit { run, burial }], &mut vec![end]).await {
+            Ok(recorded) => !matches!(recorded.first(), Some(Recorded::Refused(_)) | None),
+            // It comes back, if it is still ours.
+            Err(_) => false,
+        }
     }
 
-    /// Write one group, however long it takes. What lost its lease meanwhile is dropped from it.
-    async fn record(&self, exits: Vec<Exit>, ends: &mut Vec<End>) -> Vec<Recorded> {
-        let Some(store) = &self.store else { return vec![Recorded::New; exits.len()] };
+    /// Write one group, however long the store takes. What lost its lease meanwhile is dropped from it; a group of which
+    /// something may not be ours any more is given back.
+    async fn record(&self, exits: Vec<Exit>, ends: &mut Vec<End>) -> Result<Vec<Recorded>, Vec<Exit>> {
+        let Some(store) = &self.store else { return Ok(vec![Recorded::New; exits.len()]) };
         let (mut rest, mut outage) = (exits, None);
         let recorded = loop {
             self.pulse.beat();
             let jobs: Vec<_> = ends.iter().map(|end| Arc::clone(&end.job)).collect();
             let held = move || jobs.iter().all(|job| job.hold() == Hold::Held);
+            if !held() {
+                self.patience.over(outage, &self.pulse);
+                return Err(rest);
+            }
             match store.record_while(rest, held).await {
                 Ok(recorded) => break recorded,
+                // We stood still, or Redis is away: the keeper will find out whose these jobs are.
                 Err((StoreError::Withdrawn { .. }, back)) => {
-                    // We stood still, or Redis is away: the keeper will find out whose these jobs are.
-                    tokio::time::sleep(UNCERTAIN).await;
-                    rest = without_the_lost(back, ends);
+                    self.patience.over(outage, &self.pulse);
+                    return Err(back);
                 }
                 Err((fault, back)) => {
                     self.patience.wait("record runs", &fault, &mut outage, &self.pulse).await;
@@ -243,7 +259,7 @@ impl Recorder {
         if repeats > 0 {
             info!(repeats, "{repeats} runs had been recorded before: repeats, dropped");
         }
-        recorded
+        Ok(recorded)
     }
 
     fn decide(&self, Finished { job, ended, at }: Finished) -> Step {
@@ -319,13 +335,17 @@ impl Recorder {
     }
 }
 
+fn too_late(job: &Claimed) {
+    job.dropped();
+    let id = &job.id;
+    warn!(job.id = %id, "{id} ended too late: its lease was lost, it runs elsewhere; result dropped");
+}
+
 /// Drop what is not ours any more, from both lists.
 fn without_the_lost(exits: Vec<Exit>, ends: &mut Vec<End>) -> Vec<Exit> {
     let all = std::mem::take(ends).into_iter().zip(exits);
     let (lost, kept): (Vec<_>, Vec<_>) = all.partition(|(end, _)| end.job.hold() == Hold::Lost);
-    for (End { job, .. }, _) in lost {
-        warn!(job.id = %job.id, "{} was not recorded: its lease was lost, it runs elsewhere; result dropped", job.id);
-    }
+    lost.iter().for_each(|(end, _)| too_late(&end.job));
     let (still, rest) = kept.into_iter().unzip();
     *ends = still;
     rest

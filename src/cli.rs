@@ -112,7 +112,7 @@ enum Command {
     /// Let the daemons on this host read their configuration again
     Reload(reload::ReloadArgs),
     /// Print the configuration in effect, with where it came from, or all its mistakes
-    Check,
+    Check(check::CheckArgs),
     /// Look at the living system, and say what is wrong with it and what to do
     Doctor(doctor::DoctorArgs),
     /// The keys that seal stored envelopes
@@ -166,7 +166,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Limits(command) => limits::run(&global, &command),
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Reload(args) => reload::run(&global, &args),
-        Command::Check => check::run(&global),
+        Command::Check(args) => check::run(&global, &args),
         Command::Doctor(args) => doctor::run(&global, &args),
         Command::Keys(command) => keys::run(&global, &command),
         Command::Bench(args) => bench::run(&global, &args),

@@ -61,7 +61,7 @@ impl AnyConnection {
             DatabaseUrl::Sqlite(path) => open_sqlite(path, purpose).map(Self::Sqlite),
             DatabaseUrl::Postgres(address) => open_postgres(address, purpose).map(Self::Postgres),
         }
-        .map_err(|error| StoreError::Connect { database: url.redacted(), source: error.into() })
+        .map_err(|error| StoreError::connect(url.redacted(), error))
     }
 
     /// Begin a transaction. `SQLite`'s writer takes its lock at once: a transaction that reads first and writes later

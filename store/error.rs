@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use diesel::result::{DatabaseErrorKind, Error as QueryError};
+use diesel::result::{ConnectionError, DatabaseErrorKind, Error as QueryError};
 use thiserror::Error;
 
 use crate::run_outcome::UnknownOutcome;
@@ -147,6 +147,16 @@ impl StoreError {
         matches!(self, Self::Lost { .. })
     }
 
+    /// A disk that fills up keeps a connection from being set up, and not only from being written over.
+    pub(crate) fn connect(database: String, source: ConnectionError) -> Self {
+        match source {
+            ConnectionError::CouldntSetupConfiguration(source) if Outage::of(&source) == Some(Outage::Disk) => {
+                Self::Disk { doing: "open a connection", source: source.into() }
+            }
+            source => Self::Connect { database, source: source.into() },
+        }
+    }
+
     pub(crate) fn query(doing: &'static str, source: QueryError) -> Self {
         if let QueryError::RollbackTransaction = source {
             return Self::Withdrawn { doing };
@@ -222,5 +232,17 @@ mod tests {
             assert_eq!(told(DatabaseErrorKind::Unknown, message), outage, "{message}");
         }
         assert_eq!(told(DatabaseErrorKind::ClosedConnection, ""), Some(Outage::Lost));
+    }
+
+    #[test]
+    fn a_full_disk_is_one_also_while_a_connection_is_made() {
+        let made = |message: &str| {
+            let source = QueryError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()));
+            StoreError::connect("sqlite:a".to_owned(), ConnectionError::CouldntSetupConfiguration(source))
+        };
+        assert!(matches!(made("disk I/O error"), StoreError::Disk { .. }));
+        assert!(matches!(made("database is locked"), StoreError::Connect { .. }));
+        let bad = StoreError::connect("sqlite:a".to_owned(), ConnectionError::BadConnection("no".to_owned()));
+        assert!(matches!(bad, StoreError::Connect { .. }));
     }
 }

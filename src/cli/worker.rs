@@ -117,13 +117,13 @@ async fn serve(app: &App, mut reloader: Reloader, mut signals: Signals) -> Resul
 async fn reload(app: &App, reloader: &mut Reloader, daemon: &mut Daemon) {
     app.condition.reloads();
     let problem = reloader.reload(daemon).await;
-    app.condition.remark(problem.map(|problem| format!("the last reload failed: {}", first_line(&problem))));
+    app.condition.remark(problem.map(|problem| format!("the last reload failed: {}", one_line(&problem))));
     app.condition.serves(flows(daemon));
 }
 
-/// A status is one line; the log has all of it.
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+/// A status is one line, cut where it is too long; the log has all of it.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn flows(daemon: &Daemon) -> Vec<(QueueName, Arc<Flow>)> {

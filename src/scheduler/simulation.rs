@@ -1,7 +1,10 @@
 //! Ten thousand ticks over three daemons that are killed at any time: none lost, none doubled.
 
-use std::{collections::BTreeSet, path::Path};
+mod clocks;
 
+use std::{collections::BTreeSet, path::Path, sync::atomic::AtomicU64};
+
+use chrono::{DateTime, Utc};
 use liaison_queue::{
     EntryName, Inspector, JobId, LinkOptions, QueueName, envelope::Limits, schedule::Slot, state::Priority,
 };
@@ -24,6 +27,8 @@ const BEGIN: Millis = Millis(1_795_000_000_000);
 const LENGTH: Duration = Duration::from_secs(5_200);
 /// The simulated clock does not run away from daemons that are killed all the time. In ms.
 const BEHIND: i64 = 60_000;
+/// With a machine under load.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn entry(name: &str, cron: &str) -> Entry {
     Entry {
@@ -51,15 +56,13 @@ struct World {
 }
 
 impl World {
-    async fn new(folder: &Path, redis: &PrivateRedis) -> Self {
+    async fn new(folder: &Path, redis: &PrivateRedis, entries: Vec<Entry>) -> Self {
         let link = Link::new(&redis.url(), LinkOptions::default()).unwrap();
         let url = format!("sqlite:{}/ticks.db", folder.display()).parse().unwrap();
         liaison_store::migrate(&url).await.unwrap();
         let keys = KeyRing::parse(&KeyRing::generate_line("test")).unwrap();
         let store = Store::open(&url, keys, StoreOptions::default()).await.unwrap();
         let clock = Clock::fixed(BEGIN);
-        let crons = [("every", "* * * * * *"), ("even", "*/2 * * * * *"), ("odd", "1-59/2 * * * * *")];
-        let entries: Vec<_> = crons.map(|(name, cron)| entry(name, cron)).into();
         let slots = entries.iter().map(|entry| Slot::new(&link, &entry.name, clock.clone())).collect();
         Self { link, store, clock, entries: entries.into(), slots }
     }
@@ -67,30 +70,38 @@ impl World {
     /// A daemon's scheduler. Every await in it is a place at which a task that is aborted stops for good, as a process
     /// that is killed.
     fn start_a_daemon(&self) -> JoinSet<()> {
+        let mut task = JoinSet::new();
+        task.spawn(self.daemon(Arc::default()));
+        task
+    }
+
+    /// Its scheduler, which counts its rounds here.
+    fn daemon(&self, rounds: Arc<AtomicU64>) -> impl Future<Output = ()> + use<> {
         let (records, recording) = records(Some(self.store.clone()));
+        // Daemons share no connection: one that stands still holds up no other.
+        let link = self.link.separate(PATIENCE).unwrap();
         let mut scheduler = Scheduler {
             // A receiver whose sender is gone keeps what it has.
             entries: watch::channel(Arc::clone(&self.entries)).1,
-            link: self.link.clone(),
-            producer: Producer::new(self.link.clone(), Limits::NONE, self.clock.clone()),
+            link: link.clone(),
+            producer: Producer::new(link, Limits::NONE, self.clock.clone()),
             store: Some(self.store.clone()),
             clock: self.clock.clone(),
             id_memory: Duration::from_mins(10),
             pulse: liaison_queue::Vitals::default().part("the scheduler"),
             records,
         };
-        let mut task = JoinSet::new();
-        task.spawn(async move {
+        async move {
             let mut turns = scheduler.take_up();
             let rounds = async {
                 loop {
                     let _ = scheduler.round(&mut turns).await;
+                    rounds.fetch_add(1, Ordering::Relaxed);
                     tokio::task::yield_now().await;
                 }
             };
             tokio::join!(rounds, recording.run());
-        });
-        task
+        }
     }
 
     async fn until_decided(&self, to: Millis) {
@@ -106,11 +117,20 @@ impl World {
         let begin = Instant::now();
         for slot in &self.slots {
             while !slot.left().await.unwrap().is_empty() {
-                assert!(begin.elapsed() < Duration::from_mins(1), "not finished");
+                assert!(begin.elapsed() < PATIENCE, "not finished");
                 self.clock.advance(Duration::from_millis(1));
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
+    }
+
+    fn inspector(&self, entry: &Entry) -> Inspector {
+        Inspector::new(self.link.clone(), entry.queue.clone())
+    }
+
+    async fn has_job(&self, entry: &Entry, tick: DateTime<Utc>) -> bool {
+        let id = JobId::parse(&left::job_id(entry, tick)).unwrap();
+        self.inspector(entry).find(&id).await.unwrap().is_some()
     }
 
     /// The ticks up to this instant that have a row, a job, and no other of either.
@@ -125,9 +145,7 @@ impl World {
             assert_eq!(rows.iter().map(|row| row.tick_at).collect::<BTreeSet<_>>(), want, "{}", entry.name);
             assert_eq!(rows.len(), want.len(), "{}", entry.name);
             for tick in &want {
-                let id = JobId::parse(&left::job_id(entry, *tick)).unwrap();
-                let inspector = Inspector::new(self.link.clone(), entry.queue.clone());
-                assert!(inspector.find(&id).await.unwrap().is_some(), "{id} has no job");
+                assert!(self.has_job(entry, *tick).await, "{} has no job for {tick}", entry.name);
             }
             sum += want.len();
         }
@@ -139,7 +157,8 @@ impl World {
 async fn ten_thousand_ticks_over_three_daemons_that_are_killed_are_neither_lost_nor_doubled() {
     let temporary = tempfile::tempdir().unwrap();
     let redis = PrivateRedis::start(&Folder::take(temporary.path()).unwrap()).await.unwrap();
-    let world = World::new(temporary.path(), &redis).await;
+    let crons = [("every", "* * * * * *"), ("even", "*/2 * * * * *"), ("odd", "1-59/2 * * * * *")];
+    let world = World::new(temporary.path(), &redis, crons.map(|(name, cron)| entry(name, cron)).into()).await;
     let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut daemons: Vec<_> = (0..3).map(|_| world.start_a_daemon()).collect();
     // What was before an entry is first taken up is nobody's.

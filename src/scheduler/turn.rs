@@ -82,7 +82,7 @@ impl Turn {
         if self.known.is_none() {
             self.slot.adopt(&self.line(), self.entry.enabled).await?;
             self.look(all, now).await?;
-        } else if self.look_at.take_if(|at| *at <= Instant::now()).is_some() {
+        } else if self.look_at.take_if(|at| *at <= Instant::now()).is_some() || self.is_far_ahead(now) {
             self.look(all, now).await?;
         }
         if !self.entry.enabled || self.known.as_ref().is_none_or(|known| known.paused.is_some()) {
@@ -93,6 +93,12 @@ impl Turn {
         }
         let until = self.next.map_or(LOOK, |next| Duration::from_millis(u64::try_from(next.0 - now.0).unwrap_or(0)));
         Ok(until.min(LOOK))
+    }
+
+    /// Whether what we know was decided by a clock that was wrong, and has been put right since.
+    fn is_far_ahead(&self, now: Millis) -> bool {
+        let tick = self.known.as_ref().and_then(|known| known.tick);
+        self.entry.enabled && tick.is_some_and(|tick| tick > now.plus(CLOCK_MISTAKE))
     }
 
     /// What the entry's times are made of: with another line it begins anew.
@@ -226,7 +232,8 @@ impl Turn {
                 continue;
             }
             match serde_json::from_str::<Left>(&text) {
-                Ok(one) if one.decided_at + millis(THEIRS) <= now.0 => left.push((tick, one)),
+                // By a clock that was put back since, nobody knows how long ago.
+                Ok(one) if (one.decided_at - now.0).abs() >= millis(THEIRS) => left.push((tick, one)),
                 Ok(_) => self.look_again(THEIRS),
                 // Of a newer release, which will do it.
                 Err(fault) => debug!(schedule = %self.entry.name, "left alone: {fault}"),
@@ -281,7 +288,8 @@ impl Turn {
         for (tick, mut left) in left {
             if let Some(job) = left.job.clone() {
                 let age = now.0 - left.decided_at;
-                let was_there = if age < millis(THEIRS) { Some(false) } else { was_there(all, &job).await? };
+                let is_new = age.abs() < millis(THEIRS);
+                let was_there = if is_new { Some(false) } else { was_there(all, &job).await? };
                 match was_there {
                     // The queue may have forgotten its id.
                     None if age > millis(all.id_memory) / 2 => continue,

@@ -19,6 +19,7 @@ const DOCUMENTS: &[&str] = &[
     "liaison.toml",
     "systemd/liaison.service",
     "systemd/liaison@.service",
+    "systemd/liaison-run@.service",
 ];
 
 /// The help of every command, by its words: `""` is the program itself, `"dead list"` a command of a command.

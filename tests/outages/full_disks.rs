@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Daemon, House, Redis, until};
+use crate::support::{Daemon, House, Redis, http::Front, until};
 
 use super::{all_went_well, held, lines, tell, times};
 
@@ -176,4 +176,23 @@ fn a_full_disk_under_sqlite_stops_claiming_and_the_work_goes_on_by_itself() {
     assert_eq!(times(&log, "cannot write to its disk"), 1, "said once: {log}");
     tell(&format!("{} jobs were held through it", after.len()));
     all_went_well(&house, 1003, &[log]);
+}
+
+#[test]
+fn a_disk_that_is_full_when_a_daemon_starts_is_told_from_a_store_that_is_away() {
+    let (mut house, front) = Front::of(House::sqlite());
+    // It waits for Redis first, so that there is time to take its disk away.
+    house.redis.kill();
+    let worker = house.spawn(&["worker"]);
+    worker.says("cannot start yet: Redis does not answer");
+    worker.leave_room(Some(FULL));
+    house.redis.resume();
+    until("it says what it waits for", || {
+        let (_, answer) = front.json("/readyz");
+        let reasons = answer["reasons"].as_array().expect("reasons");
+        reasons.iter().any(|reason| reason["what"] == "the store cannot write to its disk")
+    });
+    worker.leave_room(None);
+    worker.says("ready: serving");
+    worker.stop();
 }

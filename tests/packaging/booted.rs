@@ -83,7 +83,7 @@ fn a_secret_in_the_credstore_reaches_the_worker_and_nobody_else() {
     }
     // The command line of an operator finds it where it is kept.
     let file = "LIAISON_REDIS__URL_FILE=/etc/credstore/liaison.redis-url";
-    assert!(machine.ask(&["env", file, "liaison", "workers", "list"]).contains("default"));
+    until("its card is there", || machine.ask(&["env", file, "liaison", "workers", "list"]).contains("default"));
 }
 
 #[test]
@@ -113,4 +113,79 @@ fn what_make_installs_it_takes_out_again_but_what_is_the_operators() {
     make(&["uninstall", &format!("DESTDIR={root}")]);
     let left: Vec<String> = traces(&machine).into_iter().filter(|path| !before.contains(path)).collect();
     assert_eq!(left, ["/etc/liaison", "/etc/liaison/liaison.toml"]);
+}
+
+#[test]
+fn a_reload_is_taken_or_fails_and_the_worker_goes_on() {
+    let Some(machine) = machine() else { return };
+    install(&machine);
+    let file = "/etc/liaison/liaison.toml";
+    let good = std::fs::read_to_string(machine.path(file)).expect("the configuration");
+    machine.ask(&["systemctl", "start", "liaison"]);
+    let (pid, status) = (machine.show("liaison", "MainPID"), || machine.show("liaison", "StatusText"));
+
+    machine.write(file, &format!("{good}\n[[queue]]\nname = \"mail\"\n"));
+    machine.ask(&["systemctl", "reload", "liaison"]);
+    until("it serves the new queue", || machine.journal("liaison").contains("serving mail too"));
+    until("its status tells of both", || status().contains("mail: 0 waiting"));
+
+    machine.write(file, &good.replace("lease = \"", "lease = \"a while or "));
+    let refused = machine.run(&["systemctl", "reload", "liaison"]);
+    assert!(!refused.status.success(), "the file is wrong");
+    until("its status tells", || status().contains("the last reload failed") && status().contains("worker.lease"));
+    println!("STATUS={}", status());
+    assert!(machine.journal("liaison").contains("worker.lease"), "{}", machine.journal("liaison"));
+    assert_eq!(
+        (machine.show("liaison", "ActiveState"), machine.show("liaison", "MainPID")),
+        ("active".into(), pid.clone())
+    );
+    push(&machine, "after-", 1, 1);
+    // The command line would refuse the file, too.
+    machine.write(file, &good);
+    until("it works on", || ended(&machine, "done") == ["after-0"]);
+    assert!(status().contains("the last reload failed"), "nobody has asked again: {}", status());
+
+    // Not even Redis is needed.
+    machine.ask(&["systemctl", "stop", "redis-server"]);
+    machine.ask(&["systemctl", "reload", "liaison"]);
+    until("it is over", || !status().contains("the last reload failed"));
+    assert_eq!(machine.show("liaison", "MainPID"), pid);
+}
+
+#[test]
+fn what_a_timer_starts_is_over_when_its_job_is_and_fails_with_it() {
+    let Some(machine) = machine() else { return };
+    install(&machine);
+    let entry = |name: &str, job: &str, args: &str, queue: &str| {
+        format!(
+            "[[schedule]]\nname = \"{name}\"\njob = \"{job}\"\ncron = \"@daily\"\nargs = {args}\nqueue = \"{queue}\"\nenabled = false\n"
+        )
+    };
+    let entries = [
+        entry("well", "sleep", "{ ms = 1500 }", "default"),
+        entry("ill", "panic", "{}", "default"),
+        entry("nobody", "noop", "{}", "elsewhere"),
+    ];
+    machine.write("/etc/liaison/scheduler.toml", &entries.concat());
+    let hasty = "[Service]\nExecStart=\nExecStart=/usr/local/bin/liaison schedule run %i --wait 2s --config /etc/liaison/liaison.toml\n";
+    machine.write("/etc/systemd/system/liaison-run@nobody.service.d/hasty.conf", hasty);
+    machine.ask(&["systemctl", "daemon-reload"]);
+    machine.ask(&["systemctl", "start", "liaison"]);
+
+    machine.ask(&["systemctl", "start", "liaison-run@well"]);
+    assert_eq!(ended(&machine, "done").len(), 1, "{}", machine.journal("liaison-run@well"));
+    for (name, why) in [("ill", "dead"), ("nobody", "which no worker serves")] {
+        let unit = format!("liaison-run@{name}");
+        assert!(!machine.run(&["systemctl", "start", &unit]).status.success(), "{name}");
+        assert_eq!(machine.show(&unit, "ActiveState"), "failed");
+        assert!(machine.journal(&unit).contains(why), "{}", machine.journal(&unit));
+    }
+    // The timer comes by the same way.
+    machine.write(
+        "/etc/systemd/system/liaison-run@well.timer.d/now.conf",
+        "[Timer]\nOnCalendar=\nOnActiveSec=1ms\nRandomizedDelaySec=0\n",
+    );
+    machine.ask(&["systemctl", "daemon-reload"]);
+    machine.ask(&["systemctl", "start", "liaison-run@well.timer"]);
+    until("the timer's job is done", || ended(&machine, "done").len() == 2);
 }

@@ -108,7 +108,7 @@ fn seconds(text: &str) -> u64 {
     }
 }
 
-/// A newer systemd waits for the end of a reload; an older one must not lose `ExecReload` to a type that it ignores.
+/// A newer systemd waits for the end of a reload; an older one would warn of a type that it does not know.
 #[test]
 fn the_drop_in_for_reloads_is_put_where_systemd_knows_it_only() {
     let folder = tempfile::tempdir().expect("a temporary folder");

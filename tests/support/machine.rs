@@ -30,14 +30,15 @@ impl Machine {
     /// Boot one; or nothing where that is not allowed, and then the test's output says so and why.
     pub(crate) fn boot() -> Option<Self> {
         static BOOTED: AtomicU32 = AtomicU32::new(0);
-        if let Some(why) = forbidden() {
+        let number = BOOTED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("liaison-test-{}-{number}", std::process::id());
+        if let Some(why) = forbidden(&name) {
             // Straight to the terminal: what tests print is kept back unless they fail.
             let text = format!("\nNOT TESTED: nothing was run under systemd, because {why}\n");
             let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
             return None;
         }
-        let number = BOOTED.fetch_add(1, Ordering::Relaxed);
-        let cgroup = cgroups().expect("asked before").join(format!("liaison-test-{}-{number}", std::process::id()));
+        let cgroup = cgroups().expect("asked before").join(name);
         fs::create_dir(&cgroup).expect("a cgroup");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let script = folder.path().join("boot.sh");
@@ -150,8 +151,9 @@ fn cgroups() -> Option<PathBuf> {
     Some(Path::new(mount[1]).join(own))
 }
 
-/// Why this machine cannot boot another one inside, if it cannot.
-fn forbidden() -> Option<&'static str> {
+/// Why this machine cannot boot another one inside, if it cannot. Tests ask at the same time, so each tries a name of its
+/// own.
+fn forbidden(name: &str) -> Option<&'static str> {
     let works =
         |words: &[&str]| Command::new(words[0]).args(&words[1..]).output().is_ok_and(|done| done.status.success());
     if !rustix::process::geteuid().is_root() {
@@ -166,7 +168,7 @@ fn forbidden() -> Option<&'static str> {
     if !fs::read_to_string("/proc/filesystems").is_ok_and(|all| all.contains("overlay")) {
         return Some("the kernel has no overlayfs: load its module");
     }
-    let probe = cgroups().map(|folder| folder.join(format!("liaison-probe-{}", std::process::id())));
+    let probe = cgroups().map(|folder| folder.join(name));
     if probe.as_ref().is_none_or(|probe| fs::create_dir(probe).is_err()) {
         return Some("no cgroup can be made here: mount a cgroup2 that can be written");
     }

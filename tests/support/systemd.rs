@@ -68,6 +68,11 @@ impl Systemd {
         super::until(words, || !self.heard(words).is_empty());
     }
 
+    /// Wait until the last message with these words is as it should be.
+    pub(crate) fn hears_last(&self, words: &str, is_right: impl Fn(&str) -> bool) {
+        super::until(words, || self.heard(words).last().is_some_and(|(_, text)| is_right(text)));
+    }
+
     /// Wait for so many more signs of life.
     pub(crate) fn hears_life(&self, more: usize) {
         let before = self.heard("WATCHDOG=1").len();

@@ -57,6 +57,33 @@ fn a_stop_is_told_with_the_time_that_it_takes() {
     assert_eq!(house.count("done"), 1);
 }
 
+/// systemd 253 and newer know by the time that it is the reload that they asked for, and wait for its end.
+#[test]
+fn a_reload_is_told_with_its_time_and_with_its_end_whether_it_is_taken_or_refused() {
+    let house = House::sqlite();
+    house.write("liaison.toml", "");
+    let systemd = Systemd::at(&house.path("notify"));
+    let worker = systemd.start(&house, None);
+    systemd.hears("READY=1");
+    let mut before = 0;
+    for (round, file) in ["[worker]\nconcurrency = 3\n", "[worker]\nconcurrency = 0\n", ""].iter().enumerate() {
+        house.write("liaison.toml", file);
+        worker.signal(Signal::HUP);
+        until("the reload is over", || systemd.heard("READY=1").len() == round + 2);
+        let told = systemd.heard("RELOADING=1");
+        assert_eq!(told.len(), round + 1);
+        let (at, text) = &told[round];
+        let usec = text.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").and_then(|usec| usec.parse::<u64>().ok());
+        let usec = usec.unwrap_or_else(|| panic!("no time in one message with the reload: {text}"));
+        assert!(usec > before, "{usec} is no later than the one before, {before}");
+        before = usec;
+        assert!(*at <= systemd.heard("READY=1")[round + 1].0, "the end comes after the beginning");
+        let failed = round == 1;
+        systemd.hears_last("STATUS=", |status| status.contains("the last reload failed") == failed);
+    }
+    worker.stop();
+}
+
 #[test]
 fn an_outage_is_calm_and_the_signs_of_life_go_on() {
     let mut house = impatient(House::own_postgres());

@@ -122,6 +122,15 @@ impl Slot {
         Ok(left)
     }
 
+    /// What is left to do of this tick, if anything is.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn left_of(&self, tick: Millis) -> Result<Option<String>, QueueError> {
+        let command = redis::cmd("HGET").arg(&self.keys.left).arg(tick.0).clone();
+        Ok(text(&self.link.call("look at what is left", &command).await?))
+    }
+
     /// These are done.
     ///
     /// # Errors

@@ -313,6 +313,10 @@ impl Worker {
 
 /// Let operators see the queues before anything is claimed from them, and agree on their parts.
 async fn announce(link: &Link, queues: &[Served]) -> Result<(), QueueError> {
+    // What can be refused comes first: then a refusal has announced nothing.
+    for served in queues {
+        shards::agree(link, &served.name, served.shards).await?;
+    }
     let at = link.at(keys::QUEUES);
     for served in queues {
         match at.call("announce", redis::cmd("SADD").arg(keys::QUEUES).arg(served.name.as_str())).await {
@@ -320,7 +324,6 @@ async fn announce(link: &Link, queues: &[Served]) -> Result<(), QueueError> {
             Ok(_) | Err(QueueError::Full { .. } | QueueError::Disk { .. }) => {}
             Err(fault) => return Err(fault),
         }
-        shards::agree(link, &served.name, served.shards).await?;
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, schedule, secret::Secret},
+    config::{Config, schedule::Schedule, secret::Secret},
     historian::Historian,
     isolation::{Again, Wards},
     metrics::runs::RunMeters,
@@ -47,7 +47,7 @@ pub(crate) struct App {
     /// How the daemon is, for all who tell it on.
     pub(crate) condition: Condition,
     /// When work starts by itself, as it was read last.
-    pub(crate) schedule: watch::Sender<Arc<Vec<schedule::Entry>>>,
+    pub(crate) schedule: watch::Sender<Arc<Schedule>>,
     /// The file that was read, for operators to tell daemons apart.
     pub(crate) file: Option<String>,
 }
@@ -99,7 +99,7 @@ impl App {
     }
 
     pub(crate) fn limits(&self) -> Limits {
-        limits(&self.config)
+        self.config.queues.limits()
     }
 
     pub(crate) fn producer(&self) -> Producer {
@@ -237,9 +237,9 @@ impl App {
     }
 
     fn scheduler(&self, store: Option<Store>) -> (Scheduler, Recording) {
-        let (records, recording) = scheduler::records(store.clone());
+        let (records, recording) = scheduler::records(store.clone(), self.vitals.part("the history of ticks"));
         let scheduler = Scheduler {
-            entries: self.schedule.subscribe(),
+            schedule: self.schedule.subscribe(),
             link: self.link.clone(),
             producer: self.producer(),
             store,
@@ -275,18 +275,11 @@ pub(crate) fn served(config: &Config) -> Result<Vec<Served>> {
     served.collect()
 }
 
-fn limits(config: &Config) -> Limits {
-    Limits {
-        max_args: usize::try_from(config.queues.max_args.get()).unwrap_or(usize::MAX),
-        max_lane_depth: config.queues.max_lane_depth,
-    }
-}
-
 fn settings(config: &Config) -> Settings {
     Settings {
         crash_limit: config.worker.crash_limit,
         low_share: config.queues.low_priority_share,
-        limits: limits(config),
+        limits: config.queues.limits(),
         memory: Memory { id: config.queues.id_memory, reply: REPLY_MEMORY },
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         Config, Loaded,
         changes::Change,
         mistake::ConfigError,
-        schedule::{self, Entry},
+        schedule::{self, Schedule},
         secret::Secret,
     },
     metrics, offline, telemetry,
@@ -51,7 +51,7 @@ pub(crate) struct Reloaded {
 /// Keeps what is in effect, and replaces it.
 pub(crate) struct Reloader {
     read: Read,
-    schedule: watch::Sender<Arc<Vec<Entry>>>,
+    schedule: watch::Sender<Arc<Schedule>>,
     current: Config,
     file: Option<String>,
     last: Reloaded,
@@ -62,7 +62,7 @@ struct Judged {
     config: Config,
     text: Option<Secret>,
     changes: Vec<Change>,
-    schedule: Vec<Entry>,
+    schedule: Schedule,
 }
 
 impl Reloader {
@@ -70,7 +70,7 @@ impl Reloader {
         current: Config,
         file: Option<String>,
         read: Read,
-        schedule: watch::Sender<Arc<Vec<Entry>>>,
+        schedule: watch::Sender<Arc<Schedule>>,
     ) -> Self {
         WENT_WELL.set(1);
         LazyLock::force(&FAILURES);
@@ -126,7 +126,7 @@ impl Reloader {
         };
         ConfigError::of(offline::mistakes(&config))?;
         // Jobs that only a restart would bring cannot be started by it yet.
-        let schedule = schedule::read(&self.current.clone().taking(config.clone()))?;
+        let schedule = Schedule::of(&self.current.clone().taking(config.clone()))?;
         for warning in warnings {
             warn!("{warning}");
         }

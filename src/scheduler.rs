@@ -16,29 +16,29 @@ mod turn;
 pub(crate) mod words;
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
-use liaison_queue::{Link, Phase, Producer, Pulse, QueueError, Stopping, chain, clock::Clock, clock::Millis};
+use liaison_queue::{Link, Phase, Producer, Pulse, Stopping, chain, clock::Clock, clock::Millis};
 use liaison_store::Store;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
-use crate::config::schedule::Entry;
+use crate::config::schedule::Schedule;
 pub(crate) use recording::{Ended, Recording};
 use turn::Turn;
 pub(crate) use turn::begin_counting;
 
 /// The clock is looked at so often, whatever it said before: it may be put, and a machine that slept does not know it.
 const LOOK: Duration = Duration::from_secs(1);
-/// Entries that are decided at the same time.
-const AT_ONCE: usize = 64;
+/// Until Redis has told its time for the first time.
+const SOON: Duration = Duration::from_millis(10);
 
 pub(crate) struct Scheduler {
-    /// The entries, as they were read last.
-    pub(crate) entries: watch::Receiver<Arc<Vec<Entry>>>,
+    /// As it was read last.
+    pub(crate) schedule: watch::Receiver<Arc<Schedule>>,
     pub(crate) link: Link,
     pub(crate) producer: Producer,
     /// Where nothing is recorded, there is no history of ticks either.
@@ -52,45 +52,36 @@ pub(crate) struct Scheduler {
 }
 
 /// Where the ticks of a scheduler go, and who records them.
-pub(crate) fn records(store: Option<Store>) -> (mpsc::UnboundedSender<Ended>, Recording) {
+pub(crate) fn records(store: Option<Store>, pulse: Pulse) -> (mpsc::UnboundedSender<Ended>, Recording) {
     // Bounded by what may be left of each entry.
     let (records, receiver) = mpsc::unbounded_channel();
-    (records, Recording { store, receiver })
+    (records, Recording { store, receiver, pulse })
 }
 
 impl Scheduler {
     /// Until the daemon stops.
     pub(crate) async fn run(mut self, mut stopping: Stopping) {
-        let mut away = None;
-        self.pulse.beat();
-        let mut turns = self.take_up();
         while !stopping.has_reached(Phase::Drain) {
-            self.pulse.beat();
-            let wait = match self.round(&mut turns).await {
-                Ok(wait) => {
-                    self.pulse.has_all();
-                    back(&mut away);
-                    wait
-                }
-                Err(fault) => {
-                    self.pulse.waits_for(&format!("Redis {}", fault.in_short()));
-                    if away.is_none() {
-                        away = Some(Instant::now());
-                        warn!(error = chain(&fault), "the schedule waits: Redis {}", fault.in_short());
-                    }
-                    LOOK
-                }
-            };
+            let turns = self.take_up();
+            let mut changes = self.schedule.clone();
+            let (all, time) = (&self, Time::default());
+            let time = &time;
+            // Each entry goes its own way: what keeps one from its times keeps no other.
+            let entries = join_all(turns.into_iter().map(|turn| all.attend(turn, time)));
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                Ok(()) = self.entries.changed() => turns = self.take_up(),
+                () = async { tokio::join!(all.tell_time(time), entries); } => {}
+                Ok(()) = changes.changed() => {}
                 () = stopping.reached(Phase::Drain) => {}
             }
         }
     }
 
     fn take_up(&mut self) -> Vec<Turn> {
-        let entries = Arc::clone(&self.entries.borrow_and_update());
+        let schedule = Arc::clone(&self.schedule.borrow_and_update());
+        // With the limits that hold from now on.
+        self.producer = Producer::new(self.link.clone(), schedule.limits, self.clock.clone());
+        self.id_memory = schedule.id_memory;
+        let entries = &schedule.entries;
         let on = entries.iter().filter(|entry| entry.enabled).count();
         if !entries.is_empty() {
             info!(entries = entries.len(), on, "the schedule has {} entries, {on} of them switched on", entries.len());
@@ -98,31 +89,68 @@ impl Scheduler {
         entries.iter().map(|entry| Turn::new(entry.clone(), &self.link, &self.clock)).collect()
     }
 
-    /// Decide all that is due, and say how long nothing will be.
-    pub(crate) async fn round(&self, turns: &mut [Turn]) -> Result<Duration, QueueError> {
-        if turns.is_empty() {
-            return Ok(LOOK);
-        }
-        let now = self.now().await?;
-        let (mut worst, mut wait) = (None, LOOK);
-        for some in turns.chunks_mut(AT_ONCE) {
-            let rounds = some.iter_mut().map(|turn| turn.round(self, now));
-            for result in join_all(rounds).await {
-                // One entry's trouble must not keep the others from their times.
-                match result {
-                    Ok(idle) => wait = wait.min(idle),
-                    Err(fault) => worst = Some(fault),
+    /// Ask Redis for its time again and again. Whoever cannot be asked has told it before, and every decision is judged
+    /// by the clock of the server that makes it.
+    async fn tell_time(&self, time: &Time) {
+        let mut away = None;
+        loop {
+            self.pulse.beat();
+            match liaison_queue::now(&self.link).await {
+                Ok(now) => {
+                    time.learn(now);
+                    self.pulse.has_all();
+                    back(&mut away);
+                }
+                Err(fault) => {
+                    self.pulse.waits_for(&format!("Redis {}", fault.in_short()));
+                    if away.is_none() {
+                        away = Some(Instant::now());
+                        warn!(error = chain(&fault), "the schedule waits: Redis {}", fault.in_short());
+                    }
                 }
             }
+            tokio::time::sleep(LOOK).await;
         }
-        worst.map_or(Ok(wait), Err)
     }
 
-    async fn now(&self) -> Result<Millis, QueueError> {
-        match &self.clock {
-            Clock::Redis => liaison_queue::now(&self.link).await,
-            Clock::Fixed(now) => Ok(Millis(now.load(Ordering::Relaxed))),
+    /// One entry, turn after turn.
+    async fn attend(&self, mut turn: Turn, time: &Time) {
+        loop {
+            let Some(now) = time.now() else {
+                tokio::time::sleep(SOON).await;
+                continue;
+            };
+            if let Err(fault) = turn.round(self, now).await {
+                turn.fails(&fault);
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
+            let wait = time.now().map_or(LOOK, |now| turn.idle(now));
+            tokio::time::sleep(wait).await;
         }
+    }
+
+    /// A turn of each, all at the same simulated time.
+    #[cfg(test)]
+    pub(crate) async fn round(&self, turns: &mut [Turn]) -> Result<(), liaison_queue::QueueError> {
+        let Clock::Fixed(now) = &self.clock else { unreachable!("simulated") };
+        let now = Millis(now.load(std::sync::atomic::Ordering::Relaxed));
+        join_all(turns.iter_mut().map(|turn| turn.round(self, now))).await.into_iter().collect()
+    }
+}
+
+/// What time it is for Redis, as it was told last, going on by a clock that nobody puts.
+#[derive(Default)]
+struct Time(Mutex<Option<(Instant, Millis)>>);
+
+impl Time {
+    fn learn(&self, now: Millis) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), now));
+    }
+
+    fn now(&self) -> Option<Millis> {
+        let told = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.map(|(at, now)| now.plus(at.elapsed()))
     }
 }
 

@@ -48,6 +48,28 @@ fn now(house: &House) -> i64 {
     seconds * 1000 + micros / 1000
 }
 
+/// Let a daemon take these entries up as the file has them, and go.
+fn take_up(house: &House, entries: &[&str]) {
+    let worker = house.worker();
+    let line = |entry: &str| {
+        house
+            .json(&["schedule", "list"])
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|row| row["name"] == entry)
+            .expect("it")["cron"]
+            .clone()
+    };
+    let known = |entry: &str| {
+        let key = format!("liaison:{{schedule:{entry}}}:state");
+        let [known, off]: [Option<String>; 2] = house.redis.ask(&["HMGET", &key, "line", "off"]);
+        off.is_some() || known.is_some_and(|known| known.starts_with(line(entry).as_str().expect("a line")))
+    };
+    until("the entries are taken up", || entries.iter().all(|entry| known(entry)));
+    worker.stop();
+}
+
 fn left(house: &House, entry: &str) -> u64 {
     house.redis.ask(&["HLEN", &format!("liaison:{{schedule:{entry}}}:left")])
 }
@@ -81,7 +103,7 @@ fn a_schedule_of_two_daemons_of_which_one_is_killed_loses_and_doubles_no_tick() 
 #[test]
 fn a_tick_that_a_daemon_died_over_is_finished_by_another() {
     let house = house("[[schedule]]\nname = 'n'\njob = 'noop'\ncron = '0 0 1 1 *'\n");
-    house.worker().stop();
+    take_up(&house, &["n"]);
     let now = now(&house);
     let hour = 3_600_000;
     // Decided just now, and no more; decided an hour ago, run since, and only not recorded; and of that age, but not run.
@@ -136,7 +158,7 @@ fn what_was_missed_follows_the_policy_and_is_told() {
         + &entry("last", "")
         + &entry("all", "catch_up = { all = 3, within = '1h' }");
     let house = house(&all);
-    house.worker().stop();
+    take_up(&house, &["none", "last", "all"]);
     // All of them were decided up to two hours ago, at a full five minutes; then the daemons were away.
     let five = 300_000;
     let now = now(&house);
@@ -169,15 +191,15 @@ fn what_was_missed_follows_the_policy_and_is_told() {
 fn an_entry_that_is_new_was_off_or_means_other_times_begins_from_now_on() {
     let cron = |cron: &str, more: &str| format!("[[schedule]]\nname = 'e'\njob = 'noop'\ncron = '{cron}'\n{more}");
     let house = house(&cron("0 0 1 1 *", ""));
-    house.worker().stop();
+    take_up(&house, &["e"]);
     let hours_ago = (now(&house) - 7_200_000).to_string();
     // Another line: its times before now are none of this entry.
     remember(&house, "e", "tick", &hours_ago);
     house.write("scheduler.toml", &cron("*/5 * * * *", "catch_up = 'last'"));
-    house.worker().stop();
+    take_up(&house, &["e"]);
     // Switched off, and on again.
     house.write("scheduler.toml", &cron("*/5 * * * *", "enabled = false"));
-    house.worker().stop();
+    take_up(&house, &["e"]);
     remember(&house, "e", "tick", &hours_ago);
     house.write("scheduler.toml", &cron("*/5 * * * *", ""));
     let worker = house.worker();
@@ -193,7 +215,7 @@ fn an_entry_that_is_new_was_off_or_means_other_times_begins_from_now_on() {
 #[test]
 fn a_clock_that_was_far_ahead_does_not_silence_an_entry() {
     let house = house(EVERY_SECOND);
-    house.worker().stop();
+    take_up(&house, &["tick"]);
     let before = history(&house, "tick").len();
     remember(&house, "tick", "tick", &(now(&house) + 86_400_000).to_string());
     let worker = house.worker();
@@ -262,6 +284,46 @@ fn a_paused_entry_fires_nothing_until_it_is_resumed() {
     };
     assert_eq!(rows.iter().filter(during).count(), 0);
     worker.stop();
+}
+
+#[test]
+fn a_pause_that_ends_after_redis_was_away_is_over_all_the_same() {
+    let mut house = house(EVERY_SECOND);
+    let worker = house.worker();
+    until("it fires", || !history(&house, "tick").is_empty());
+    house.json(&["schedule", "pause", "tick"]);
+    house.redis.kill();
+    worker.says("the schedule waits: Redis does not answer");
+    house.redis.resume();
+    worker.says("the schedule goes on");
+    house.json(&["schedule", "resume", "tick"]);
+    let before = history(&house, "tick").len();
+    until("it fires again", || history(&house, "tick").len() > before);
+    worker.stop();
+}
+
+#[test]
+fn an_entry_that_waits_because_too_much_is_left_waits_quietly() {
+    let house = house(EVERY_SECOND);
+    take_up(&house, &["tick"]);
+    // Of a newer release, which will do it: nobody here can.
+    let fields: Vec<String> = (0..1000).flat_map(|n| [n.to_string(), "of a newer release".to_owned()]).collect();
+    let words = ["HSET", "liaison:{schedule:tick}:left"].into_iter().chain(fields.iter().map(String::as_str));
+    house.redis.ask::<u64>(&words.collect::<Vec<_>>());
+    let worker = house.worker();
+    worker.says("too many of its ticks wait");
+    let calls = || -> u64 {
+        let stats: String = house.redis.ask(&["INFO", "commandstats"]);
+        let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_hgetall:calls="));
+        line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+    };
+    let (before, from) = (calls(), now(&house));
+    until("four seconds have passed", || now(&house) > from + 4_000);
+    assert!(calls() - before < 10, "{} looks in four seconds", calls() - before);
+    house.redis.ask::<u64>(&["DEL", "liaison:{schedule:tick}:left"]);
+    until("it fires", || !history(&house, "tick").is_empty());
+    let log = worker.stop();
+    assert_eq!(log.matches("too many of its ticks wait").count(), 1, "said once: {log}");
 }
 
 #[test]

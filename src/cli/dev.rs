@@ -77,9 +77,9 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     let again = Again { args: global.again(None), environment, unset, ..Again::default() };
     let loaded = global.load_with(Vec::new(), None, fixed)?;
     telemetry::start(&loaded.config.log);
-    let entries = crate::config::schedule::read(&loaded.config)?;
+    let schedule = crate::config::schedule::Schedule::of(&loaded.config)?;
     let app = App { again: Some(again), ..App::new(loaded.config)? };
-    app.schedule.send_replace(entries.into());
+    app.schedule.send_replace(schedule.into());
     liaison_store::migrate(&app.database()?).await.context("prepare the store")?;
     let mut signals = Signals::listen()?;
     let (observer, mut seen) = mpsc::unbounded_channel();

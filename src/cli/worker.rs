@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::{Global, typed};
 use crate::{
     app::{App, Daemon},
-    config::{Loaded, environment, schedule, secret::Secret},
+    config::{Loaded, environment, schedule::Schedule, secret::Secret},
     faults,
     isolation::{self, Again},
     lifecycle::{self, Asked, Signals},
@@ -54,11 +54,11 @@ pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
         warn!("{warning}");
     }
     faults::arm(isolation)?;
-    let entries = Arc::new(schedule::read(&config)?);
+    let schedule = Arc::new(Schedule::of(&config)?);
     let file = file.map(|path| std::path::absolute(&path).unwrap_or(path).display().to_string());
     let vitals = Vitals::default();
     let condition = Condition::new(vitals.clone(), Notifier::new(&environment::supervisor()));
-    let schedule = watch::Sender::new(entries);
+    let schedule = watch::Sender::new(schedule);
     let reloader = Reloader::new(config.clone(), file.clone(), Box::new(read), schedule.clone());
     let app = App { isolation, again: Some(again), vitals, condition, schedule, file, ..App::new(config)? };
     // Before anybody waits for Redis, and until all is over. The process of suspects is watched by the daemon it is of.

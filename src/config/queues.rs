@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use liaison_queue::envelope::Limits;
+
 use super::hint::nearest;
 use super::key::{Fault, Key, Setting, Value};
 use super::mistake::quote;
@@ -71,6 +73,14 @@ impl Queues {
                     .within(MIN_MAX_LANE_DEPTH..=MAX_MAX_LANE_DEPTH),
             ),
         }
+    }
+}
+
+impl Queues {
+    /// What is refused at the door.
+    pub(crate) fn limits(&self) -> Limits {
+        let max_args = usize::try_from(self.max_args.get()).unwrap_or(usize::MAX);
+        Limits { max_args, max_lane_depth: self.max_lane_depth }
     }
 }
 

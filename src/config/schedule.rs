@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use liaison_queue::{EntryName, QueueName, state::Priority};
+use liaison_queue::{EntryName, QueueName, envelope::Limits, state::Priority};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -28,6 +28,23 @@ pub(crate) const MAX_CATCH_UP: u32 = 1000;
 pub(crate) const MAX_WITHIN: Duration = Duration::from_hours(366 * 24);
 /// How much later than its tick a job may start, by `jitter` and by `spread`.
 pub(crate) const MAX_LATER: Duration = Duration::from_hours(24);
+
+/// Everything that the scheduler goes by.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Schedule {
+    pub(crate) entries: Vec<Entry>,
+    /// Of what it enqueues.
+    pub(crate) limits: Limits,
+    /// How long the queue remembers the id of a job that has left.
+    pub(crate) id_memory: Duration,
+}
+
+impl Schedule {
+    /// What the configuration and its schedule file say.
+    pub(crate) fn of(config: &Config) -> Result<Self, ConfigError> {
+        Ok(Self { entries: read(config)?, limits: config.queues.limits(), id_memory: config.queues.id_memory })
+    }
+}
 
 /// One entry, as the file has it.
 #[derive(Debug, Clone)]
@@ -89,7 +106,7 @@ pub(crate) const KEYS: [&str; 13] = [
 /// What the configuration's schedule file says, if there is one.
 pub(crate) fn read(config: &Config) -> Result<Vec<Entry>, ConfigError> {
     match &config.scheduler.file {
-        Some(path) => read_file(path, config.worker.diagnostics),
+        Some(path) => read_file(path, config.worker.diagnostics, config.queues.limits().max_args),
         None => Ok(Vec::new()),
     }
 }
@@ -99,7 +116,7 @@ pub(crate) fn mistakes(config: &Config) -> Vec<Mistake> {
     read(config).err().map(|error| error.mistakes).unwrap_or_default()
 }
 
-fn read_file(path: &Path, diagnostics: bool) -> Result<Vec<Entry>, ConfigError> {
+fn read_file(path: &Path, diagnostics: bool, max_args: usize) -> Result<Vec<Entry>, ConfigError> {
     let text = read_text(path, MAX_FILE).map_err(|problem| {
         let origin = Origin::File { path: path.into(), line: 0 };
         let remedy = "correct scheduler.file or the file's mode";
@@ -107,12 +124,12 @@ fn read_file(path: &Path, diagnostics: bool) -> Result<Vec<Entry>, ConfigError> 
             mistake("scheduler.file", origin, format!("{} {problem}", path.display()), "a readable TOML file", remedy);
         ConfigError::new(vec![mistake], &BTreeSet::new())
     })?;
-    read_document(&Document::new(path, &text), diagnostics)
+    read_document(&Document::new(path, &text), diagnostics, max_args)
 }
 
-fn read_document(document: &Document<'_>, diagnostics: bool) -> Result<Vec<Entry>, ConfigError> {
+fn read_document(document: &Document<'_>, diagnostics: bool, max_args: usize) -> Result<Vec<Entry>, ConfigError> {
     let (table, errors) = DeTable::parse_recoverable(document.text);
-    let mut reading = Reading { document, diagnostics, mistakes: Vec::new() };
+    let mut reading = Reading { document, diagnostics, max_args, mistakes: Vec::new() };
     let mut broken = BTreeSet::new();
     for error in errors {
         let origin = document.at(error.span().map_or(0, |span| span.start));
@@ -149,6 +166,7 @@ fn mistake(
 struct Reading<'a> {
     document: &'a Document<'a>,
     diagnostics: bool,
+    max_args: usize,
     mistakes: Vec<Mistake>,
 }
 

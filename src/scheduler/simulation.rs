@@ -2,7 +2,11 @@
 
 mod clocks;
 
-use std::{collections::BTreeSet, path::Path, sync::atomic::AtomicU64};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use chrono::{DateTime, Utc};
 use liaison_queue::{
@@ -17,7 +21,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::{
-    config::schedule::{CatchUp, Overlap},
+    config::schedule::{CatchUp, Entry, Overlap},
     embedded::{Folder, PrivateRedis},
     scheduler::{crontab::Crontab, ticks::Ticks},
 };
@@ -77,12 +81,15 @@ impl World {
 
     /// Its scheduler, which counts its rounds here.
     fn daemon(&self, rounds: Arc<AtomicU64>) -> impl Future<Output = ()> + use<> {
-        let (records, recording) = records(Some(self.store.clone()));
+        let (records, recording) =
+            records(Some(self.store.clone()), liaison_queue::Vitals::default().part("the history"));
         // Daemons share no connection: one that stands still holds up no other.
         let link = self.link.separate(PATIENCE).unwrap();
+        let entries = self.entries.to_vec();
+        let schedule = Schedule { entries, limits: Limits::NONE, id_memory: Duration::from_mins(10) };
         let mut scheduler = Scheduler {
             // A receiver whose sender is gone keeps what it has.
-            entries: watch::channel(Arc::clone(&self.entries)).1,
+            schedule: watch::channel(Arc::new(schedule)).1,
             link: link.clone(),
             producer: Producer::new(link, Limits::NONE, self.clock.clone()),
             store: Some(self.store.clone()),

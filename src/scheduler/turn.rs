@@ -5,7 +5,7 @@
 //! row, and strikes it out. An id that the queue may have forgotten by then is looked up in the history first.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::LazyLock,
     time::{Duration, Instant},
 };
@@ -53,8 +53,10 @@ pub(crate) fn begin_counting() {
 /// What others have decided is theirs to do for so long; it takes them a few milliseconds.
 const THEIRS: Duration = Duration::from_secs(2);
 
-/// With so many ticks in hand, it is time to look which of them are recorded.
-const IN_HAND: usize = 100;
+/// An entry is looked at so often, whatever we think we know of it.
+const EVERY: Duration = Duration::from_secs(30);
+/// What one decision may carry.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 pub(crate) struct Turn {
     pub(crate) entry: Entry,
@@ -69,30 +71,56 @@ pub(crate) struct Turn {
     unfinished: bool,
     /// Ticks that wait here to be recorded.
     in_hand: BTreeSet<Millis>,
+    /// Too much is left; said once.
+    full: bool,
+    /// Redis does not do what it is asked; said once.
+    failing: bool,
 }
 
 impl Turn {
     pub(crate) fn new(entry: Entry, link: &Link, clock: &Clock) -> Self {
         let slot = Slot::new(link, &entry.name, clock.clone());
-        Self { entry, slot, known: None, next: None, look_at: None, unfinished: false, in_hand: BTreeSet::new() }
+        Self {
+            entry,
+            slot,
+            known: None,
+            next: None,
+            look_at: None,
+            unfinished: false,
+            in_hand: BTreeSet::new(),
+            full: false,
+            failing: false,
+        }
     }
 
-    /// Decide what is due and do what is left. Returns how long there is nothing more to do.
-    pub(crate) async fn round(&mut self, all: &Scheduler, now: Millis) -> Result<Duration, QueueError> {
-        if self.known.is_none() {
-            self.slot.adopt(&self.line(), self.entry.enabled).await?;
-            self.look(all, now).await?;
-        } else if self.look_at.take_if(|at| *at <= Instant::now()).is_some() || self.is_far_ahead(now) {
+    /// Do what is left, and decide what is due.
+    pub(crate) async fn round(&mut self, all: &Scheduler, now: Millis) -> Result<(), QueueError> {
+        let is_time = self.look_at.is_none_or(|at| at <= Instant::now());
+        if is_time || self.known.is_none() || self.is_far_ahead(now) {
             self.look(all, now).await?;
         }
-        if !self.entry.enabled || self.known.as_ref().is_none_or(|known| known.paused.is_some()) {
-            return Ok(LOOK);
-        }
-        if self.next.is_some_and(|next| next <= now) {
+        let paused = self.known.as_ref().is_none_or(|known| known.paused.is_some());
+        if self.entry.enabled && !paused && self.next.is_some_and(|next| next <= now) {
             self.decide(all, now).await?;
         }
-        let until = self.next.map_or(LOOK, |next| Duration::from_millis(u64::try_from(next.0 - now.0).unwrap_or(0)));
-        Ok(until.min(LOOK))
+        Ok(())
+    }
+
+    /// How long there is nothing to do.
+    pub(crate) fn idle(&self, now: Millis) -> Duration {
+        let until = |next: Millis| Duration::from_millis(u64::try_from(next.0 - now.0).unwrap_or(0));
+        let paused = self.known.as_ref().is_none_or(|known| known.paused.is_some());
+        let next = self.next.filter(|_| self.entry.enabled && !paused);
+        next.map_or(LOOK, |next| until(next).min(LOOK))
+    }
+
+    /// The first time of several in a row, it is said; the next turn looks what has become of this one.
+    pub(crate) fn fails(&mut self, fault: &QueueError) {
+        let name = &self.entry.name;
+        if !std::mem::replace(&mut self.failing, true) {
+            warn!(schedule = %name, error = chain(fault), "{name} waits: Redis {}", fault.in_short());
+        }
+        self.look_at = None;
     }
 
     /// Whether what we know was decided by a clock that was wrong, and has been put right since.
@@ -106,25 +134,27 @@ impl Turn {
         format!("{} {}", self.entry.ticks.crontab.text, self.entry.ticks.zone)
     }
 
+    /// See how the entry stands in Redis, and do what others have left. Until this has gone well, nothing is decided.
     async fn look(&mut self, all: &Scheduler, now: Millis) -> Result<(), QueueError> {
-        let known = self.slot.look().await?;
-        // Somebody forgot the entry, or a clock that was wrong decided far ahead: take it up again.
-        let ahead = now.plus(CLOCK_MISTAKE);
-        if self.entry.enabled && known.tick.is_none_or(|tick| tick > ahead) {
-            if known.tick.is_some() {
-                let name = &self.entry.name;
-                warn!(schedule = %name, "{name}: its last tick lies far ahead; a clock was wrong. It goes on from now");
-            }
-            self.slot.adopt(&self.line(), true).await?;
-            self.learn(self.slot.look().await?);
-        } else {
-            self.learn(known);
+        let mut known = self.slot.look().await?;
+        // New here, forgotten by somebody, or decided far ahead by a clock that was wrong: it is taken up anew.
+        let wrong = known.tick.is_some_and(|tick| tick > now.plus(CLOCK_MISTAKE)) && self.entry.enabled;
+        if wrong {
+            let name = &self.entry.name;
+            warn!(schedule = %name, "{name}: its last tick lies far ahead; a clock was wrong. It goes on from now");
         }
-        // Only a look tells that a pause is over.
-        if self.known.as_ref().is_some_and(|known| known.paused.is_some()) {
-            self.look_again(THEIRS);
+        if self.known.is_none() || wrong || known.tick.is_none() {
+            self.slot.adopt(&self.line(), self.entry.enabled).await?;
+            known = self.slot.look().await?;
         }
-        self.succeed(all, now).await
+        // Only a look tells that a pause is over, that somebody died, or that what is in hand is recorded.
+        let after = if known.paused.is_some() { THEIRS } else { EVERY };
+        self.look_at = None;
+        self.learn(known);
+        let young = self.succeed(all, now).await?;
+        self.failing = false;
+        self.look_again(if young { THEIRS } else { after });
+        Ok(())
     }
 
     fn learn(&mut self, known: Known) {
@@ -139,27 +169,22 @@ impl Turn {
             return Ok(());
         };
         let (left, last) = self.rule(all, &plan, known.last.clone(), now).await?;
-        let texts: Vec<_> = left.iter().map(|(tick, left)| (*tick, left.text())).collect();
-        let to = Millis::at(plan.to);
+        let (texts, to, last) = fitting(&left, Millis::at(plan.to), last, &known.last);
+        let left: Vec<_> = left.into_iter().take(texts.len()).collect();
         let new = last.as_ref().filter(|_| last != known.last);
-        // Until Redis has answered, nobody knows whether it is decided: the next round looks.
-        let decided = self.slot.decide((from, to), new.map(|(queue, id)| (queue, id)), &texts).await;
-        if decided.is_err() {
-            self.look_at = Some(Instant::now());
-        }
-        match decided? {
+        // If this fails, nobody knows whether it is decided: the next turn looks.
+        match self.slot.decide((from, to), new.map(|(queue, id)| (queue, id)), &texts).await? {
             Decided::Done => {
                 faults::at(Point::TickDecided);
+                self.full = false;
                 self.learn(Known { tick: Some(to), last, ..known });
-                for (tick, left) in &left {
-                    self.say(*tick, left);
-                }
-                self.finish(all, now, left).await
+                self.finish(all, now, left).await.map(drop)
             }
             Decided::Otherwise => {
+                self.look(all, now).await?;
                 // If whoever decided it dies over it, somebody has to come after them.
-                self.look_at = Some(Instant::now() + THEIRS);
-                self.look(all, now).await
+                self.look_again(THEIRS);
+                Ok(())
             }
             Decided::Early { by } => {
                 self.next = Some(now.plus(by));
@@ -167,9 +192,11 @@ impl Turn {
             }
             Decided::TooMuchLeft => {
                 let name = &self.entry.name;
-                warn!(schedule = %name, "{name}: too many of its ticks wait to be enqueued or recorded; it waits too");
-                self.look_again(LOOK);
-                self.succeed(all, now).await
+                if !std::mem::replace(&mut self.full, true) {
+                    warn!(schedule = %name, "{name}: too many of its ticks wait to be enqueued or recorded; it waits too");
+                }
+                self.next = Some(now.plus(LOOK));
+                Ok(())
             }
         }
     }
@@ -186,7 +213,7 @@ impl Turn {
         if let Some(missed) = plan.missed {
             left.push((Millis::at(missed.first), Left::missed(missed, now)));
         }
-        let mut busy = self.entry.overlap == Overlap::Skip && (self.unfinished || alive(all, last.as_ref()).await?);
+        let mut busy = self.entry.overlap == Overlap::Skip && self.is_busy(all, last.as_ref(), now).await?;
         for tick in &plan.fire {
             let what = match &last {
                 Some((_, before)) if busy => Left::skipped(before, now),
@@ -202,6 +229,24 @@ impl Turn {
             left.push((Millis::at(*tick), what));
         }
         Ok((left, last))
+    }
+
+    /// Whether the last job is not over: it lives, or it is only on its way into its queue.
+    async fn is_busy(
+        &self,
+        all: &Scheduler,
+        last: Option<&(QueueName, JobId)>,
+        now: Millis,
+    ) -> Result<bool, QueueError> {
+        if self.unfinished || alive(all, last).await? {
+            return Ok(true);
+        }
+        let Some(tick) = self.known.as_ref().and_then(|known| known.tick) else { return Ok(false) };
+        if self.in_hand.contains(&tick) {
+            return Ok(false);
+        }
+        let left = self.slot.left_of(tick).await?.and_then(|text| serde_json::from_str::<Left>(&text).ok());
+        Ok(left.is_some_and(|left| left.job.is_some() && (left.decided_at - now.0).abs() < millis(THEIRS)))
     }
 
     fn say(&self, tick: Millis, left: &Left) {
@@ -221,12 +266,12 @@ impl Turn {
         }
     }
 
-    /// Do what others have decided and had time for, and did not.
-    async fn succeed(&mut self, all: &Scheduler, now: Millis) -> Result<(), QueueError> {
+    /// Do what others have decided and had time for, and did not. True when they may still be at some of it.
+    async fn succeed(&mut self, all: &Scheduler, now: Millis) -> Result<bool, QueueError> {
         let there = self.slot.left().await?;
         // What is in hand is written when the store takes it; what is not there any more has been.
         self.in_hand.retain(|tick| there.binary_search_by_key(tick, |(tick, _)| *tick).is_ok());
-        let mut left = Vec::new();
+        let (mut left, mut young) = (Vec::new(), false);
         for (tick, text) in there {
             if self.in_hand.contains(&tick) {
                 continue;
@@ -234,41 +279,38 @@ impl Turn {
             match serde_json::from_str::<Left>(&text) {
                 // By a clock that was put back since, nobody knows how long ago.
                 Ok(one) if (one.decided_at - now.0).abs() >= millis(THEIRS) => left.push((tick, one)),
-                Ok(_) => self.look_again(THEIRS),
+                Ok(_) => young = true,
                 // Of a newer release, which will do it.
                 Err(fault) => debug!(schedule = %self.entry.name, "left alone: {fault}"),
             }
         }
-        self.finish(all, now, left).await
+        self.unfinished = young && self.unfinished;
+        let all_done = self.finish(all, now, left).await?;
+        Ok(young || !all_done)
     }
 
     /// Enqueue, and hand on to be recorded and struck out: in this order, so that whoever comes after us does what we
-    /// did not.
-    async fn finish(&mut self, all: &Scheduler, now: Millis, left: Vec<(Millis, Left)>) -> Result<(), QueueError> {
+    /// did not. False when something has to wait, because nobody can tell whether it has run.
+    async fn finish(&mut self, all: &Scheduler, now: Millis, left: Vec<(Millis, Left)>) -> Result<bool, QueueError> {
         if left.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        // Whatever goes wrong from here on, what is left stands in the slot.
-        let before = self.look_at;
-        self.look_again(THEIRS);
         self.unfinished = true;
         let count = left.len();
         let done = self.enqueue(all, now, left).await?;
         faults::at(Point::TickEnqueued);
         self.unfinished = false;
-        if done.len() == count {
-            self.look_at = before;
+        for (tick, left) in &done {
+            self.say(*tick, left);
         }
+        let all_done = done.len() == count;
         let ticks: Vec<_> = done.iter().map(|(tick, _)| *tick).collect();
         let entry = self.entry.name.as_str();
         let rows = done.into_iter().map(|(tick, left)| left.row(entry, tick)).collect();
         self.in_hand.extend(&ticks);
-        if self.in_hand.len() > IN_HAND {
-            self.look_again(THEIRS);
-        }
         // It ends after us.
         let _ = all.records.send(Ended { slot: self.slot.clone(), ticks, rows });
-        Ok(())
+        Ok(all_done)
     }
 
     fn look_again(&mut self, after: Duration) {
@@ -284,15 +326,22 @@ impl Turn {
         now: Millis,
         left: Vec<(Millis, Left)>,
     ) -> Result<Vec<(Millis, Left)>, QueueError> {
+        let is_new = |left: &Left| (now.0 - left.decided_at).abs() < millis(THEIRS);
+        let old: Vec<_> =
+            left.iter().filter(|(_, left)| !is_new(left)).filter_map(|(_, left)| left.job.as_ref()).collect();
+        let past = past(all, &old).await;
         let mut done = Vec::with_capacity(left.len());
         for (tick, mut left) in left {
             if let Some(job) = left.job.clone() {
-                let age = now.0 - left.decided_at;
-                let is_new = age.abs() < millis(THEIRS);
-                let was_there = if is_new { Some(false) } else { was_there(all, &job).await? };
-                match was_there {
-                    // The queue may have forgotten its id.
-                    None if age > millis(all.id_memory) / 2 => continue,
+                let known = match (is_new(&left), &past) {
+                    (true, _) => Some(false),
+                    (false, Some(past)) if past.contains_key(&job.id) => Some(true),
+                    (false, past) if !lives(all, &job).await? => past.as_ref().map(|_| false),
+                    (false, _) => Some(true),
+                };
+                match known {
+                    // The queue may have forgotten its id, and the history cannot be asked: it stays.
+                    None if now.0 - left.decided_at > millis(all.id_memory) / 2 => continue,
                     Some(true) => {}
                     Some(false) | None => {
                         let receipts = all.producer.enqueue(&[job.envelope.as_bytes()]).await?;
@@ -310,6 +359,31 @@ impl Turn {
     }
 }
 
+/// As much as fits into one step: what is left to do of each tick, up to which tick, and the last job then. The rest is
+/// decided in the next turn.
+fn fitting(
+    left: &[(Millis, Left)],
+    to: Millis,
+    last: Option<(QueueName, JobId)>,
+    before: &Option<(QueueName, JobId)>,
+) -> (Vec<(Millis, String)>, Millis, Option<(QueueName, JobId)>) {
+    let mut bytes = 0;
+    let texts = left.iter().map(|(tick, left)| (*tick, left.text())).take_while(|(_, text)| {
+        let first = bytes == 0;
+        bytes += text.len();
+        first || bytes <= MAX_BYTES
+    });
+    let texts: Vec<_> = texts.collect();
+    if texts.len() == left.len() {
+        return (texts, to, last);
+    }
+    let kept = &left[..texts.len()];
+    let fired = kept.iter().rev().find_map(|(_, left)| left.job.as_ref());
+    let last = fired.and_then(|job| Some((QueueName::parse(&job.queue).ok()?, JobId::parse(&job.id).ok()?)));
+    let to = kept.last().map_or(to, |(tick, left)| left.until.map_or(*tick, Millis));
+    (texts, to, last.or_else(|| before.clone()))
+}
+
 /// Whether this job still waits or runs.
 async fn alive(all: &Scheduler, job: Option<&(QueueName, JobId)>) -> Result<bool, QueueError> {
     let Some((queue, id)) = job else { return Ok(false) };
@@ -321,19 +395,23 @@ async fn alive(all: &Scheduler, job: Option<&(QueueName, JobId)>) -> Result<bool
     Ok(false)
 }
 
-/// Whether the job waits, runs, or has run, now that the queue may have forgotten its id; none when nobody can tell.
-async fn was_there(all: &Scheduler, job: &LeftJob) -> Result<Option<bool>, QueueError> {
-    let (Ok(queue), Ok(id)) = (QueueName::parse(&job.queue), JobId::parse(&job.id)) else { return Ok(Some(true)) };
-    if alive(all, Some(&(queue, id))).await? {
-        return Ok(Some(true));
-    }
-    let Some(store) = &all.store else { return Ok(Some(false)) };
-    match store.last_outcomes(vec![job.id.clone()]).await {
-        Ok(known) => Ok(Some(known.contains_key(&job.id))),
-        Err(fault) => {
-            debug!(error = chain(&fault), "the history cannot say yet whether {} has run", job.id);
-            Ok(None)
+/// Whether a job that was decided a while ago waits or runs.
+async fn lives(all: &Scheduler, job: &LeftJob) -> Result<bool, QueueError> {
+    let (Ok(queue), Ok(id)) = (QueueName::parse(&job.queue), JobId::parse(&job.id)) else { return Ok(true) };
+    alive(all, Some(&(queue, id))).await
+}
+
+/// How these jobs have ended, if they have; none when nobody can tell in time.
+async fn past(all: &Scheduler, jobs: &[&LeftJob]) -> Option<HashMap<String, String>> {
+    let Some(store) = all.store.as_ref().filter(|_| !jobs.is_empty()) else { return Some(HashMap::new()) };
+    let asked = store.last_outcomes(jobs.iter().map(|job| job.id.clone()).collect());
+    match tokio::time::timeout(LOOK, asked).await {
+        Ok(Ok(known)) => Some(known),
+        Ok(Err(fault)) => {
+            debug!(error = chain(&fault), "the history cannot say yet which ticks have run");
+            None
         }
+        Err(_) => None,
     }
 }
 

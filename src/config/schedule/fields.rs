@@ -55,8 +55,14 @@ impl Reading<'_> {
         let description = from.read("description", description);
         let args = args.unwrap_or_else(|| Json::Object(Map::new()));
         let enabled = enabled.unwrap_or(true);
+        let (written, most) = (args.to_string(), from.reading.max_args);
+        if written.len() > most {
+            let problem = format!("is {} bytes of JSON, {} too many", written.len(), written.len() - most);
+            let place = from.find("args").map_or_else(|| origin.clone(), |(origin, _)| origin);
+            from.refuse("args", place, wrong(problem, format!("at most {most} bytes (queues.max_args)"), "shorten it"));
+        }
         if let (Some(job), true) = (&job, enabled) {
-            from.fits(job, &args.to_string());
+            from.fits(job, &written);
         }
         if from.reading.mistakes.len() > before {
             return None;

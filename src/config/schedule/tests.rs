@@ -3,7 +3,7 @@
 use super::*;
 
 fn load(text: &str) -> Result<Vec<Entry>, ConfigError> {
-    read_document(&Document::new(Path::new("scheduler.toml"), text), true)
+    read_document(&Document::new(Path::new("scheduler.toml"), text), true, 1 << 10)
 }
 
 fn mistakes(text: &str) -> Vec<(String, String, String)> {
@@ -119,6 +119,17 @@ fn two_entries_of_one_name_are_refused() {
 }
 
 #[test]
+fn arguments_that_no_queue_takes_are_refused_before_they_are_sent() {
+    let long = "x".repeat(2000);
+    let text = format!("[[schedule]]\nname = 'a'\njob = 'echo'\ncron = '@daily'\nargs = {{ text = '{long}' }}\n");
+    let [(place, said, _)] = &mistakes(&text)[..] else { panic!("one mistake") };
+    assert_eq!(
+        (place.as_str(), said.as_str()),
+        ("scheduler.toml:5 schedule[0].args", "is 2011 bytes of JSON, 987 too many")
+    );
+}
+
+#[test]
 fn a_job_that_no_build_knows_yet_may_stand_there_switched_off() {
     let entries =
         load("[[schedule]]\nname = 'a'\njob = 'of_a_later_release'\ncron = '@daily'\nenabled = false\n").unwrap();
@@ -129,7 +140,7 @@ fn a_job_that_no_build_knows_yet_may_stand_there_switched_off() {
 #[test]
 fn the_committed_file_fits_the_catalogue() {
     let text = include_str!("../../../scheduler.toml");
-    let entries = read_document(&Document::new(Path::new("scheduler.toml"), text), false).unwrap();
+    let entries = read_document(&Document::new(Path::new("scheduler.toml"), text), false, 1 << 10).unwrap();
     let names: Vec<_> = entries.iter().map(|entry| entry.name.as_str()).collect();
     for needed in ["refresh_expired_tokens", "cleanup_old_integration_logs", "sync_all_calendar_integrations"] {
         assert!(names.contains(&needed), "{needed} is not in scheduler.toml");

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use futures_util::FutureExt as _;
 use liaison_queue::{
-    Changes, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName, Reread,
-    Screen, SentinelUser, Served, Settings, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions, batches::Batches,
-    clock::Clock, envelope::Limits,
+    Changes, Flow, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName,
+    Reread, Screen, SentinelUser, Served, Settings, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions,
+    batches::Batches, clock::Clock, envelope::Limits,
 };
 use liaison_store::{DatabaseUrl, KeyRing, Run, Store, StoreOptions};
 use tokio::{
@@ -285,6 +285,11 @@ fn settings(config: &Config) -> Settings {
 }
 
 impl Daemon {
+    /// The queues that it serves, and what is under way in each.
+    pub(crate) fn flows(&self) -> Vec<(QueueName, Arc<Flow>)> {
+        self.worker.queues().into_iter().map(|queue| (queue.name, queue.flow)).collect()
+    }
+
     /// Go on with another configuration. Nothing here can fail: what can was tried before.
     pub(crate) fn take(&mut self, config: &Config, text: Option<Secret>, queues: &[Served]) -> Changes {
         self.worker.tune(config.worker.concurrency as usize, settings(config));

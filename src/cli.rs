@@ -18,6 +18,7 @@ mod limits;
 mod manual;
 mod migrate;
 mod queues;
+mod ready;
 mod reload;
 mod runs;
 mod schedule;
@@ -113,6 +114,8 @@ enum Command {
     Reload(reload::ReloadArgs),
     /// Print the configuration in effect, with where it came from, or all its mistakes
     Check(check::CheckArgs),
+    /// Ask the daemon of this configuration whether it is ready, and for what it waits
+    Ready,
     /// Look at the living system, and say what is wrong with it and what to do
     Doctor(doctor::DoctorArgs),
     /// The keys that seal stored envelopes
@@ -165,6 +168,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Workers(command) => workers::run(&global, &command),
         Command::Limits(command) => limits::run(&global, &command),
         Command::Migrate(args) => migrate::run(&global, &args),
+        Command::Ready => ready::run(&global),
         Command::Reload(args) => reload::run(&global, &args),
         Command::Check(args) => check::run(&global, &args),
         Command::Doctor(args) => doctor::run(&global, &args),

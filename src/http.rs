@@ -45,6 +45,8 @@ const AFTER_AN_ERROR: Duration = Duration::from_millis(200);
 /// A listening socket.
 pub(crate) struct Door {
     way: Way,
+    /// For people.
+    shown: String,
     timeout: Duration,
 }
 
@@ -65,7 +67,7 @@ impl Door {
         match opened.and_then(Way::ready) {
             Ok((way, shown)) => {
                 info!(listen = shown, "health and metrics are answered at {shown}");
-                Ok(Some(Self { way, timeout: http.timeout }))
+                Ok(Some(Self { way, shown, timeout: http.timeout }))
             }
             Err(fault) => {
                 let why = anyhow!(refusal(&http.listen, &fault));
@@ -76,6 +78,10 @@ impl Door {
                 Ok(None)
             }
         }
+    }
+
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// Answer until dropped.

@@ -345,7 +345,9 @@ fn too_late(job: &Claimed) {
 fn without_the_lost(exits: Vec<Exit>, ends: &mut Vec<End>) -> Vec<Exit> {
     let all = std::mem::take(ends).into_iter().zip(exits);
     let (lost, kept): (Vec<_>, Vec<_>) = all.partition(|(end, _)| end.job.hold() == Hold::Lost);
-    lost.iter().for_each(|(end, _)| too_late(&end.job));
+    for (end, _) in &lost {
+        too_late(&end.job);
+    }
     let (still, rest) = kept.into_iter().unzip();
     *ends = still;
     rest

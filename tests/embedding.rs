@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{House, until};
+use crate::support::{House, http::Front, until};
 
 #[test]
 fn dev_runs_one_of_each_job_and_leaves_no_process() {
@@ -18,6 +18,17 @@ fn dev_runs_one_of_each_job_and_leaves_no_process() {
         assert!(rows.len() >= 5 && rows.iter().all(|row| row["ok"] == true), "{rows:?}");
         assert!(UnixStream::connect(house.path("d/redis.sock")).is_err(), "its Redis has ended");
     }
+}
+
+#[test]
+fn dev_answers_probes_like_the_daemon() {
+    let (house, front) = Front::of(House::sqlite());
+    let first = house.spawn(&["dev", "--data", "d"]);
+    until("it is ready", || front.connect().is_ok() && front.get("/readyz").status == 200);
+    assert_eq!(front.get("/healthz").status, 200);
+    until("it counts", || front.get("/metrics").body.contains(r#"liaison_runs_total{job="echo""#));
+    first.signal(Signal::TERM);
+    first.says("stopped");
 }
 
 #[test]

@@ -20,11 +20,11 @@ pub(crate) async fn adopt(
     link: &Link,
     keys: &EntryKeys,
     clock: &Clock,
-    line: &str,
+    written: &str,
     enabled: bool,
 ) -> Result<Millis, QueueError> {
     let mut command = ADOPT.command_of(&[&keys.state]);
-    command.arg(clock.argument()).arg(line).arg(if enabled { "on" } else { "off" }).arg(millis(CLOCK_MISTAKE));
+    command.arg(clock.argument()).arg(written).arg(if enabled { "on" } else { "off" }).arg(millis(CLOCK_MISTAKE));
     match ADOPT.call(link, &command).await? {
         Value::Int(now) => Ok(Millis(now)),
         odd => Err(link.odd("adopt", &odd)),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use liaison_queue::{JobId, Receipt};
+use liaison_queue::{JobId, Receipt, Vitals};
 use liaison_store::{KeyRing, Run};
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -22,7 +22,9 @@ use crate::{
     embedded::{Folder, PrivateRedis},
     isolation::Again,
     lifecycle::{self, Signals},
+    notify::Notifier,
     telemetry,
+    vitals::{Attendant, Condition},
 };
 
 #[derive(clap::Args)]
@@ -78,7 +80,9 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     let loaded = global.load_with(Vec::new(), None, fixed)?;
     telemetry::start(&loaded.config.log);
     let schedule = crate::config::schedule::Schedule::of(&loaded.config)?;
-    let app = App { again: Some(again), ..App::new(loaded.config)? };
+    let vitals = Vitals::default();
+    let condition = Condition::new(vitals.clone(), Notifier::default());
+    let app = App { again: Some(again), vitals, condition, ..App::new(loaded.config)? };
     app.schedule.send_replace(schedule.into());
     liaison_store::migrate(&app.database()?).await.context("prepare the store")?;
     let mut signals = Signals::listen()?;
@@ -94,7 +98,12 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         }
         show(samples, global.json)
     } else {
+        app.condition.serves(daemon.flows());
+        let attendant = Attendant::start(&app.config, &app.link, &app.condition)?;
         greet(&redis.url(), dir);
+        if let Some(place) = attendant.answers_at() {
+            answer::line(&format!("Health and metrics are answered at {place}: /healthz, /readyz, /metrics"));
+        }
         answer::line(&format!("A webhook receiver listens on {}", receiver.url("/")));
         tokio::select! {
             () = print_all(&mut seen, global.json) => {}

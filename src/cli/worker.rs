@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use liaison_queue::{Flow, Isolation, QueueName, Vitals};
+use liaison_queue::{Isolation, Vitals};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -89,7 +89,7 @@ async fn serve(app: &App, mut reloader: Reloader, mut signals: Signals) -> Resul
         })?,
         () = signals.next() => return Ok(ExitCode::SUCCESS),
     };
-    app.condition.serves(flows(&daemon));
+    app.condition.serves(daemon.flows());
     say_ready(app, &daemon);
     let queues = daemon.worker.queues();
     loop {
@@ -118,16 +118,12 @@ async fn reload(app: &App, reloader: &mut Reloader, daemon: &mut Daemon) {
     app.condition.reloads();
     let problem = reloader.reload(daemon).await;
     app.condition.remark(problem.map(|problem| format!("the last reload failed: {}", one_line(&problem))));
-    app.condition.serves(flows(daemon));
+    app.condition.serves(daemon.flows());
 }
 
 /// A status is one line, cut where it is too long; the log has all of it.
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn flows(daemon: &Daemon) -> Vec<(QueueName, Arc<Flow>)> {
-    daemon.worker.queues().into_iter().map(|queue| (queue.name, queue.flow)).collect()
 }
 
 fn say_ready(app: &App, daemon: &Daemon) {

@@ -4,51 +4,25 @@
 //! daemon, once it is back, or another one that looks, puts the job into its queue under the same id, writes the same
 //! row, and strikes it out. An id that the queue may have forgotten by then is looked up in the history first.
 
+mod finishing;
+
 use std::{
-    collections::{BTreeSet, HashMap},
-    sync::LazyLock,
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
 use liaison_queue::{
-    Inspector, JobId, Link, QueueError, QueueName, Receipt, chain,
+    Inspector, JobId, Link, QueueError, QueueName, chain,
     clock::{Clock, Millis},
     faults::{self, Point},
-    meters::SECONDS,
     schedule::{CLOCK_MISTAKE, Decided, Known, Slot},
     shards,
 };
-use liaison_store::TickStatus;
-use prometheus::{Histogram, IntCounterVec};
-use tracing::{debug, info, warn};
+use tracing::warn;
 
-use super::{
-    LOOK, Scheduler,
-    left::{Left, LeftJob},
-    policy,
-    recording::Ended,
-};
-use crate::{
-    config::schedule::{Entry, Overlap},
-    metrics,
-};
-
-static TICKS: LazyLock<IntCounterVec> = LazyLock::new(|| {
-    metrics::counters(
-        "liaison_schedule_ticks_total",
-        "Ticks that this daemon decided, by what became of them",
-        &["schedule", "status"],
-    )
-});
-static LATENESS: LazyLock<Histogram> = LazyLock::new(|| {
-    let help = "From the instant of a tick to its decision; of those that fired";
-    metrics::histogram("liaison_schedule_lateness_seconds", help, &SECONDS)
-});
-
-/// The one without labels is there from the beginning.
-pub(crate) fn begin_counting() {
-    LazyLock::force(&LATENESS);
-}
+pub(crate) use self::finishing::begin_counting;
+use super::{LOOK, Scheduler, left::Left, policy};
+use crate::config::schedule::{Entry, Overlap};
 
 /// What others have decided is theirs to do for so long; it takes them a few milliseconds.
 const THEIRS: Duration = Duration::from_secs(2);
@@ -57,6 +31,9 @@ const THEIRS: Duration = Duration::from_secs(2);
 const EVERY: Duration = Duration::from_secs(30);
 /// What one decision may carry.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// A job, and the queue it belongs to.
+type Job = (QueueName, JobId);
 
 pub(crate) struct Turn {
     pub(crate) entry: Entry,
@@ -169,7 +146,7 @@ impl Turn {
             return Ok(());
         };
         let (left, last) = self.rule(all, &plan, known.last.clone(), now).await?;
-        let (texts, to, last) = fitting(&left, Millis::at(plan.to), last, &known.last);
+        let (texts, to, last) = fitting(&left, Millis::at(plan.to), last, known.last.as_ref());
         let left: Vec<_> = left.into_iter().take(texts.len()).collect();
         let new = last.as_ref().filter(|_| last != known.last);
         // If this fails, nobody knows whether it is decided: the next turn looks.
@@ -206,9 +183,9 @@ impl Turn {
         &self,
         all: &Scheduler,
         plan: &policy::Plan,
-        mut last: Option<(QueueName, JobId)>,
+        mut last: Option<Job>,
         now: Millis,
-    ) -> Result<(Vec<(Millis, Left)>, Option<(QueueName, JobId)>), QueueError> {
+    ) -> Result<(Vec<(Millis, Left)>, Option<Job>), QueueError> {
         let mut left = Vec::new();
         if let Some(missed) = plan.missed {
             left.push((Millis::at(missed.first), Left::missed(missed, now)));
@@ -232,12 +209,7 @@ impl Turn {
     }
 
     /// Whether the last job is not over: it lives, or it is only on its way into its queue.
-    async fn is_busy(
-        &self,
-        all: &Scheduler,
-        last: Option<&(QueueName, JobId)>,
-        now: Millis,
-    ) -> Result<bool, QueueError> {
+    async fn is_busy(&self, all: &Scheduler, last: Option<&Job>, now: Millis) -> Result<bool, QueueError> {
         if self.unfinished || alive(all, last).await? {
             return Ok(true);
         }
@@ -249,113 +221,9 @@ impl Turn {
         Ok(left.is_some_and(|left| left.job.is_some() && (left.decided_at - now.0).abs() < millis(THEIRS)))
     }
 
-    fn say(&self, tick: Millis, left: &Left) {
-        let name = &self.entry.name;
-        let ticks = left.ticks.unwrap_or(1);
-        TICKS.with_label_values(&[name.as_str(), left.status.as_str()]).inc_by(u64::try_from(ticks).unwrap_or(0));
-        let why = left.reason.as_deref().unwrap_or_default();
-        match left.status {
-            TickStatus::Fired => {
-                #[expect(clippy::cast_precision_loss, reason = "milliseconds of lateness")]
-                LATENESS.observe((left.decided_at - tick.0) as f64 / 1000.0);
-                debug!(schedule = %name, "{name} fires");
-            }
-            TickStatus::Missed => warn!(schedule = %name, ticks, "{name}: {ticks} of its ticks were missed: {why}"),
-            TickStatus::Skipped => info!(schedule = %name, "{name}: a tick is skipped: {why}"),
-            TickStatus::Paused | TickStatus::Refused => {}
-        }
-    }
-
-    /// Do what others have decided and had time for, and did not. True when they may still be at some of it.
-    async fn succeed(&mut self, all: &Scheduler, now: Millis) -> Result<bool, QueueError> {
-        let there = self.slot.left().await?;
-        // What is in hand is written when the store takes it; what is not there any more has been.
-        self.in_hand.retain(|tick| there.binary_search_by_key(tick, |(tick, _)| *tick).is_ok());
-        let (mut left, mut young) = (Vec::new(), false);
-        for (tick, text) in there {
-            if self.in_hand.contains(&tick) {
-                continue;
-            }
-            match serde_json::from_str::<Left>(&text) {
-                // By a clock that was put back since, nobody knows how long ago.
-                Ok(one) if (one.decided_at - now.0).abs() >= millis(THEIRS) => left.push((tick, one)),
-                Ok(_) => young = true,
-                // Of a newer release, which will do it.
-                Err(fault) => debug!(schedule = %self.entry.name, "left alone: {fault}"),
-            }
-        }
-        self.unfinished = young && self.unfinished;
-        let all_done = self.finish(all, now, left).await?;
-        Ok(young || !all_done)
-    }
-
-    /// Enqueue, and hand on to be recorded and struck out: in this order, so that whoever comes after us does what we
-    /// did not. False when something has to wait, because nobody can tell whether it has run.
-    async fn finish(&mut self, all: &Scheduler, now: Millis, left: Vec<(Millis, Left)>) -> Result<bool, QueueError> {
-        if left.is_empty() {
-            return Ok(true);
-        }
-        self.unfinished = true;
-        let count = left.len();
-        let done = self.enqueue(all, now, left).await?;
-        faults::at(Point::TickEnqueued);
-        self.unfinished = false;
-        for (tick, left) in &done {
-            self.say(*tick, left);
-        }
-        let all_done = done.len() == count;
-        let ticks: Vec<_> = done.iter().map(|(tick, _)| *tick).collect();
-        let entry = self.entry.name.as_str();
-        let rows = done.into_iter().map(|(tick, left)| left.row(entry, tick)).collect();
-        self.in_hand.extend(&ticks);
-        // It ends after us.
-        let _ = all.records.send(Ended { slot: self.slot.clone(), ticks, rows });
-        Ok(all_done)
-    }
-
     fn look_again(&mut self, after: Duration) {
         let at = Instant::now() + after;
         self.look_at = Some(self.look_at.map_or(at, |already| already.min(at)));
-    }
-
-    /// Put the jobs of ticks that fired into their queues, unless they are or were there. What cannot be told about
-    /// yet is left out, and stays.
-    async fn enqueue(
-        &self,
-        all: &Scheduler,
-        now: Millis,
-        left: Vec<(Millis, Left)>,
-    ) -> Result<Vec<(Millis, Left)>, QueueError> {
-        let is_new = |left: &Left| (now.0 - left.decided_at).abs() < millis(THEIRS);
-        let old: Vec<_> =
-            left.iter().filter(|(_, left)| !is_new(left)).filter_map(|(_, left)| left.job.as_ref()).collect();
-        let past = past(all, &old).await;
-        let mut done = Vec::with_capacity(left.len());
-        for (tick, mut left) in left {
-            if let Some(job) = left.job.clone() {
-                let known = match (is_new(&left), &past) {
-                    (true, _) => Some(false),
-                    (false, Some(past)) if past.contains_key(&job.id) => Some(true),
-                    (false, past) if !lives(all, &job).await? => past.as_ref().map(|_| false),
-                    (false, _) => Some(true),
-                };
-                match known {
-                    // The queue may have forgotten its id, and the history cannot be asked: it stays.
-                    None if now.0 - left.decided_at > millis(all.id_memory) / 2 => continue,
-                    Some(true) => {}
-                    Some(false) | None => {
-                        let receipts = all.producer.enqueue(&[job.envelope.as_bytes()]).await?;
-                        if let Some(Receipt::Rejected { reason }) = receipts.into_iter().next() {
-                            let (name, id) = (&self.entry.name, &job.id);
-                            warn!(schedule = %name, job.id = %id, "{name}: its queue refused {id}: {reason}");
-                            (left.status, left.reason) = (TickStatus::Refused, Some(reason));
-                        }
-                    }
-                }
-            }
-            done.push((tick, left));
-        }
-        Ok(done)
     }
 }
 
@@ -364,9 +232,9 @@ impl Turn {
 fn fitting(
     left: &[(Millis, Left)],
     to: Millis,
-    last: Option<(QueueName, JobId)>,
-    before: &Option<(QueueName, JobId)>,
-) -> (Vec<(Millis, String)>, Millis, Option<(QueueName, JobId)>) {
+    last: Option<Job>,
+    before: Option<&Job>,
+) -> (Vec<(Millis, String)>, Millis, Option<Job>) {
     let mut bytes = 0;
     let texts = left.iter().map(|(tick, left)| (*tick, left.text())).take_while(|(_, text)| {
         let first = bytes == 0;
@@ -381,11 +249,11 @@ fn fitting(
     let fired = kept.iter().rev().find_map(|(_, left)| left.job.as_ref());
     let last = fired.and_then(|job| Some((QueueName::parse(&job.queue).ok()?, JobId::parse(&job.id).ok()?)));
     let to = kept.last().map_or(to, |(tick, left)| left.until.map_or(*tick, Millis));
-    (texts, to, last.or_else(|| before.clone()))
+    (texts, to, last.or_else(|| before.cloned()))
 }
 
 /// Whether this job still waits or runs.
-async fn alive(all: &Scheduler, job: Option<&(QueueName, JobId)>) -> Result<bool, QueueError> {
+async fn alive(all: &Scheduler, job: Option<&Job>) -> Result<bool, QueueError> {
     let Some((queue, id)) = job else { return Ok(false) };
     for part in shards::parts(&all.link, queue).await? {
         if Inspector::new(all.link.clone(), part).find(id).await?.is_some() {
@@ -393,26 +261,6 @@ async fn alive(all: &Scheduler, job: Option<&(QueueName, JobId)>) -> Result<bool
         }
     }
     Ok(false)
-}
-
-/// Whether a job that was decided a while ago waits or runs.
-async fn lives(all: &Scheduler, job: &LeftJob) -> Result<bool, QueueError> {
-    let (Ok(queue), Ok(id)) = (QueueName::parse(&job.queue), JobId::parse(&job.id)) else { return Ok(true) };
-    alive(all, Some(&(queue, id))).await
-}
-
-/// How these jobs have ended, if they have; none when nobody can tell in time.
-async fn past(all: &Scheduler, jobs: &[&LeftJob]) -> Option<HashMap<String, String>> {
-    let Some(store) = all.store.as_ref().filter(|_| !jobs.is_empty()) else { return Some(HashMap::new()) };
-    let asked = store.last_outcomes(jobs.iter().map(|job| job.id.clone()).collect());
-    match tokio::time::timeout(LOOK, asked).await {
-        Ok(Ok(known)) => Some(known),
-        Ok(Err(fault)) => {
-            debug!(error = chain(&fault), "the history cannot say yet which ticks have run");
-            None
-        }
-        Err(_) => None,
-    }
 }
 
 fn millis(wait: Duration) -> i64 {

@@ -31,11 +31,13 @@ const NAMED: usize = 5;
 pub(crate) struct Attendant {
     done: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    answers_at: Option<String>,
 }
 
 impl Attendant {
     pub(crate) fn start(config: &Config, link: &Link, condition: &Condition) -> Result<Self> {
         let door = Door::open(&config.http)?;
+        let answers_at = door.as_ref().map(|door| door.shown().to_owned());
         crate::metrics::runs::begin();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let watch = Watch {
@@ -57,7 +59,12 @@ impl Attendant {
                 });
             })
             .context("start the attendant's thread")?;
-        Ok(Self { done: Some(done), thread: Some(thread) })
+        Ok(Self { done: Some(done), thread: Some(thread), answers_at })
+    }
+
+    /// Where health and metrics are answered, if they are.
+    pub(crate) fn answers_at(&self) -> Option<&str> {
+        self.answers_at.as_deref()
     }
 }
 

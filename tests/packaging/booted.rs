@@ -31,7 +31,6 @@ fn the_unit_starts_drains_restarts_and_gives_no_job_away() {
     assert!(machine.journal("liaison").contains("ready: serving"), "{}", machine.journal("liaison"));
     assert_eq!(machine.show("liaison", "User"), "liaison");
     until("it says how it is", || !machine.show("liaison", "StatusText").is_empty());
-    println!("STATUS={}", machine.show("liaison", "StatusText"));
     assert_eq!(mode(&machine, "/var/lib/private/liaison"), 0o700);
     assert_eq!(mode(&machine, "/var/lib/private/liaison/liaison.db"), 0o600);
 
@@ -133,7 +132,6 @@ fn a_reload_is_taken_or_fails_and_the_worker_goes_on() {
     let refused = machine.run(&["systemctl", "reload", "liaison"]);
     assert!(!refused.status.success(), "the file is wrong");
     until("its status tells", || status().contains("the last reload failed") && status().contains("worker.lease"));
-    println!("STATUS={}", status());
     assert!(machine.journal("liaison").contains("worker.lease"), "{}", machine.journal("liaison"));
     assert_eq!(
         (machine.show("liaison", "ActiveState"), machine.show("liaison", "MainPID")),

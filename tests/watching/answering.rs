@@ -150,3 +150,28 @@ fn an_address_that_is_taken_is_refused_by_its_key() {
     worker.says("health and metrics are answered at 127.0.0.1:");
     worker.stop();
 }
+
+#[test]
+fn the_command_line_asks_whether_it_is_ready_and_answers_with_its_exit_code() {
+    let (mut house, _front) = Front::of(House::sqlite());
+    let ready = |house: &House| {
+        let output = house.cli(&["ready"]);
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    let (code, said) = ready(&house);
+    assert!(code == Some(1) && said.contains("no daemon answers at unix:"), "{code:?}: {said}");
+    let worker = house.worker();
+    assert_eq!(ready(&house), (Some(0), "ready\n".to_owned()));
+    assert_eq!(house.json(&["ready"])["ready"], true);
+    house.redis.kill();
+    until("it waits", || {
+        let (code, said) = ready(&house);
+        code == Some(1) && said.contains("not ready: Redis does not answer since ")
+    });
+    house.redis.resume();
+    until("it is ready again", || ready(&house).0 == Some(0));
+    worker.stop();
+    let (code, said) = ready(&house.set("LIAISON_HTTP__LISTEN", "off"));
+    assert!(code == Some(1) && said.contains("[http] listen is \"off\""), "{code:?}: {said}");
+}

@@ -20,17 +20,17 @@ pub(crate) use sleep::Sleep;
 
 use std::time::Duration;
 
-use liaison_queue::{JobId, outcome::Failure};
+use liaison_queue::outcome::Failure;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
 
-/// Connect, say who it is on one line, stay for a while, and go when the other side has seen it go.
-async fn call(address: &str, id: &JobId, hold_ms: u32) -> Result<(), Failure> {
+/// Connect, say these words on one line, stay for a while, and go when the other side has seen it go.
+async fn call(address: &str, words: &str, hold_ms: u32) -> Result<(), Failure> {
     let talk = async {
         let mut stream = TcpStream::connect(address).await?;
-        stream.write_all(format!("{id}\n").as_bytes()).await?;
+        stream.write_all(format!("{words}\n").as_bytes()).await?;
         tokio::time::sleep(Duration::from_millis(hold_ms.into())).await;
         stream.shutdown().await?;
         stream.read_to_end(&mut Vec::new()).await

@@ -4,7 +4,7 @@ mod diagnostics;
 mod kit;
 
 use diagnostics::{Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
-pub use kit::{Context, Entry, Limits, Sample};
+pub use kit::{Attribute, Child, Context, Entry, Kind, Limits, Sample, Sink, Span, Trace, Traceparent, nanos};
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[

@@ -25,6 +25,7 @@ use crate::{
     recorder::Recorder,
     runner::Runner,
     scheduler::{self, Recording, Scheduler},
+    traces::{self, Delivery},
     vitals::Condition,
 };
 
@@ -59,6 +60,8 @@ pub(crate) struct Daemon {
     pub(crate) condition: Condition,
     recorder: JoinSet<()>,
     scheduler: JoinSet<()>,
+    /// Of spans, if they are wanted.
+    spans: Option<Delivery>,
     /// The processes of suspects.
     wards: Option<Wards>,
     cancel_grace: watch::Sender<Duration>,
@@ -191,6 +194,7 @@ impl App {
         let config = &self.config;
         let (stop, shares) = (Stop::default(), Shares::new(config.worker.concurrency as usize));
         let patience = Patience::new(Arc::clone(&shares), stop.watch());
+        let (tracer, spans) = traces::start(&config.traces, &host_name())?.unzip();
         let (records, recording) = Recorder {
             store: store.clone(),
             patience: patience.clone(),
@@ -200,6 +204,7 @@ impl App {
             observer,
             pulse: self.vitals.part("the recorder"),
             meters: RunMeters::default(),
+            tracer: tracer.clone(),
         }
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
@@ -214,6 +219,7 @@ impl App {
             diagnostics: config.worker.diagnostics,
             limiter: options.limiter.clone(),
             cancel_grace: patient,
+            tracer,
         });
         let handler = move |job| {
             let runner = Arc::clone(&runner);
@@ -233,7 +239,7 @@ impl App {
             wards.watch(&worker.queues());
         }
         let condition = self.condition.clone();
-        Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, wards, cancel_grace })
+        Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, spans, wards, cancel_grace })
     }
 
     fn scheduler(&self, store: Option<Store>) -> (Scheduler, Recording) {
@@ -330,10 +336,18 @@ impl Daemon {
             self.recorder.shutdown().await;
         }
         self.worker.ended(&self.stop, patience).await;
+        let delivered = async {
+            if let Some(spans) = self.spans {
+                spans.end().await;
+            }
+        };
         // They have drained beside us; one that hangs goes on its own when our end of its input is closed.
-        if let Some(wards) = &mut self.wards {
-            let _ = tokio::time::timeout(patience, wards.ended()).await;
-        }
+        let gone = async {
+            if let Some(wards) = &mut self.wards {
+                let _ = tokio::time::timeout(patience, wards.ended()).await;
+            }
+        };
+        tokio::join!(delivered, gone);
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) mod secret;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
+pub(crate) mod traces;
 pub(crate) mod units;
 pub(crate) mod url;
 pub(crate) mod worker;
@@ -47,6 +48,7 @@ use redis::Redis;
 use scheduler::Scheduler;
 use secret::Secret;
 use store::Store;
+use traces::Traces;
 use worker::Worker;
 
 /// What runs: valid, complete, and with the queues that this process serves.
@@ -61,6 +63,7 @@ pub(crate) struct Config {
     pub(crate) queue: Vec<Queue>,
     pub(crate) scheduler: Scheduler,
     pub(crate) http: Http,
+    pub(crate) traces: Traces,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -74,8 +77,10 @@ impl Config {
         let queue = Queue::read_all(reader, worker.concurrency);
         let scheduler = Scheduler::read(reader);
         let http = Http::read(reader);
+        let traces = Traces::read(reader);
         let log = Log::read(reader);
-        Self { redis, store, worker, queues, queue, scheduler, http, log, entries: std::mem::take(&mut reader.entries) }
+        let entries = std::mem::take(&mut reader.entries);
+        Self { redis, store, worker, queues, queue, scheduler, http, traces, log, entries }
     }
 }
 

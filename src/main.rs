@@ -19,6 +19,7 @@ mod reload;
 mod runner;
 mod scheduler;
 mod telemetry;
+mod traces;
 mod vitals;
 
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::{
     app::App,
     config::{Config, mistake::Mistake, schedule},
+    traces::Destination,
 };
 
 /// All such mistakes. What is not configured is no mistake.
@@ -23,6 +24,13 @@ pub(crate) fn mistakes(config: &Config) -> Vec<Mistake> {
         let allowed = "sqlite:PATH or postgres://HOST/DATABASE";
         found.push(mistake(config, "store.url", format!("{fault:#}"), allowed, "correct the address"));
     }
+    // A file that is not there was named above.
+    if let Err(unfit) = Destination::of(&config.traces)
+        && found.iter().all(|known| known.key != format!("traces.{}", unfit.key))
+    {
+        let key = format!("traces.{}", unfit.key);
+        found.push(mistake(config, &key, unfit.problem, "a collector and the files for it", unfit.remedy));
+    }
     found.extend(schedule::mistakes(config));
     found
 }
@@ -36,6 +44,8 @@ fn files(config: &Config) -> Vec<Mistake> {
         ("redis.key_file", &redis.key_file),
         ("redis.sentinel_password_file", &redis.sentinel_password_file),
         ("store.key_file", &config.store.key_file),
+        ("traces.ca_file", &config.traces.ca_file),
+        ("traces.headers_file", &config.traces.headers_file),
     ];
     let named = named.into_iter().filter_map(|(key, path)| Some((key, path.as_deref()?)));
     named.filter_map(|(key, path)| file(config, key, path)).collect()

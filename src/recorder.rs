@@ -26,6 +26,7 @@ use crate::{
     metrics::runs::{JobMeters, RunMeters, committed},
     patience::Patience,
     runner::{Brief, Ran},
+    traces::Tracer,
 };
 
 /// The most rows in one commit: long enough to make the commit not count, short enough to bound its time.
@@ -50,12 +51,17 @@ pub(crate) struct Finished {
 pub(crate) struct Records {
     way: mpsc::UnboundedSender<Finished>,
     shares: Arc<Shares>,
+    tracer: Option<Tracer>,
+    diagnostics: bool,
 }
 
 impl Records {
     pub(crate) fn take(&self, job: Arc<Claimed>, ended: Ended<Ran>) {
         if matches!(ended, Ended::Interrupted) {
             // Nothing to record, so it need not wait for a store that may be away.
+            if let Some(tracer) = &self.tracer {
+                tracer.unrecorded(&job, &Brief::of(&job, self.diagnostics), self.shares.now(), "handed_back");
+            }
             info!(job.id = %job.id, "handing {} back: it did not finish within the grace period", job.id);
             return Settlement::hand_back(job).send();
         }
@@ -76,6 +82,8 @@ pub(crate) struct Recorder {
     /// Beaten with every batch, every attempt at the store, and every second without work.
     pub(crate) pulse: Pulse,
     pub(crate) meters: RunMeters,
+    /// None: no spans are wanted.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 /// What becomes of a finished job.
@@ -118,7 +126,8 @@ impl After {
 impl Recorder {
     pub(crate) fn start(self) -> (Records, impl Future<Output = ()> + Send) {
         let (way, receiver) = mpsc::unbounded_channel();
-        let records = Records { way, shares: Arc::clone(&self.shares) };
+        let (shares, tracer) = (Arc::clone(&self.shares), self.tracer.clone());
+        let records = Records { way, shares, tracer, diagnostics: self.diagnostics };
         (records, self.run(receiver))
     }
 
@@ -138,8 +147,17 @@ impl Recorder {
             let mut steps = std::mem::take(&mut uncertain);
             for finished in batch.drain(..) {
                 match finished.job.hold() {
-                    Hold::Lost => too_late(&finished.job),
-                    Hold::Held | Hold::Uncertain => steps.push(self.decide(finished)),
+                    Hold::Lost => {
+                        self.left_no_record(&finished.job, None, finished.at, "dropped");
+                        too_late(&finished.job);
+                    }
+                    Hold::Held | Hold::Uncertain => {
+                        let step = self.decide(finished);
+                        if let (Some(tracer), Step::Record(exit, job, _)) = (&self.tracer, &step) {
+                            tracer.recorded(job, &exit.run);
+                        }
+                        steps.push(step);
+                    }
                 }
             }
             uncertain = self.commit(steps).await;
@@ -286,9 +304,13 @@ impl Recorder {
             Err(Failure::Retry { reason, after }) => Self::retry(job, &brief, at, reason, after),
             Err(Failure::Snooze { until }) => {
                 self.meters.of(&job.queue, &brief.name).snoozed.inc();
+                self.left_no_record(&job, Some(&brief), at, "snoozed");
                 Step::Settle(Settlement::snooze(job, until))
             }
-            Err(Failure::HandBack) => Step::Settle(Settlement::hand_back(job)),
+            Err(Failure::HandBack) => {
+                self.left_no_record(&job, Some(&brief), at, "handed_back");
+                Step::Settle(Settlement::hand_back(job))
+            }
             Err(Failure::Fatal { reason }) => Self::leave(job, &brief, at, RunOutcome::Dead, Some(reason), None),
             Err(Failure::Expired) => {
                 let reason = brief.expires_at.map(|end| format!("expired at {}", end.date().to_rfc3339()));
@@ -297,6 +319,15 @@ impl Recorder {
             Err(Failure::Cancelled { reason }) => {
                 Self::leave(job, &brief, at, RunOutcome::Cancelled, Some(reason), None)
             }
+        }
+    }
+
+    /// For its span, if one is wanted.
+    fn left_no_record(&self, job: &Claimed, brief: Option<&Brief>, at: Millis, outcome: &'static str) {
+        let Some(tracer) = &self.tracer else { return };
+        match brief {
+            Some(brief) => tracer.unrecorded(job, brief, at, outcome),
+            None => tracer.unrecorded(job, &Brief::of(job, self.diagnostics), at, outcome),
         }
     }
 

@@ -13,6 +13,8 @@ use liaison_queue::{
 };
 use tokio::sync::watch;
 
+use crate::traces::{self, Tracer};
+
 /// What the recorder needs to know of a job beside its claim.
 #[derive(Debug)]
 pub(crate) struct Brief {
@@ -74,6 +76,8 @@ pub(crate) struct Runner {
     /// It may change while jobs run.
     pub(crate) cancel_grace: watch::Receiver<Duration>,
     pub(crate) limiter: Limiter,
+    /// None: no spans are wanted.
+    pub(crate) tracer: Option<Tracer>,
 }
 
 impl Runner {
@@ -115,8 +119,10 @@ impl Runner {
         let timeout = envelope.timeout.unwrap_or(entry.timeout);
         let args = envelope.args.map_or("{}", |args| args.get()).to_owned();
         let limits = JobLimits::new(self.limiter.clone(), job.id.clone(), job.token().to_owned());
-        let ctx = Context::of(job, limits);
-        job.start(self.shares.now());
+        let now = self.shares.now();
+        let trace = traces::begin(self.tracer.as_ref(), job, envelope.trace.as_deref(), now);
+        let ctx = Context::of(job, limits, trace);
+        job.start(now);
         if envelope.run_at.is_none() {
             job.started_first();
         }

@@ -25,6 +25,7 @@ mod stopping;
 mod support;
 mod tidy;
 mod topologies;
+mod traces;
 mod tying;
 mod watching;
 mod wire_protocol;

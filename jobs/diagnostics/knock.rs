@@ -22,6 +22,9 @@ pub(crate) struct Knock {
     /// How long the connection stays open.
     #[serde(default)]
     hold_ms: u32,
+    /// Whether it says its `traceparent` as well, behind its id.
+    #[serde(default)]
+    trace: bool,
     /// What to do once it has knocked, instead of ending well.
     #[serde(default)]
     then: Then,
@@ -87,7 +90,11 @@ impl Job for Knock {
             Some(limit) => Some(ctx.limits.pass(&limit.key, &limit.all()?).await?),
             None => None,
         };
-        call(&self.address, &ctx.id, self.hold_ms).await?;
+        let mut span = ctx.trace.child("knock");
+        let trace = span.header().filter(|_| self.trace);
+        let words = trace.map_or_else(|| ctx.id.to_string(), |trace| format!("{} {trace}", ctx.id));
+        call(&self.address, &words, self.hold_ms).await.inspect_err(|_| span.failed("nobody opened"))?;
+        drop(span);
         if let Some((limit, after)) = self.limit.as_ref().and_then(|limit| Some((limit, limit.retry_after?))) {
             let retry_after = Some(Duration::from_secs(after.into()));
             ctx.limits.told(&limit.key, Said { retry_after, ..Said::default() }).await?;

@@ -31,7 +31,7 @@ impl Job for Pair {
     const SAMPLE: Option<Sample> = None;
 
     async fn run(self, ctx: &Context) -> Outcome {
-        call(&self.address, &ctx.id, self.hold_ms).await?;
+        call(&self.address, ctx.id.as_str(), self.hold_ms).await?;
         Ok(Done(None))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use liaison_queue::{Claimed, JobId, bonds::BatchEnd};
 
-use super::Limits;
+use super::{Limits, Trace};
 
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -16,14 +16,16 @@ pub struct Context {
     pub batch: Option<BatchEnd>,
     /// What it may do how often, over all daemons.
     pub limits: Limits,
+    /// Where it stands among all that its host began: for the header of a call, and a span around it.
+    pub trace: Trace,
     job: Arc<Claimed>,
 }
 
 impl Context {
     #[must_use]
-    pub fn of(job: &Arc<Claimed>, limits: Limits) -> Self {
+    pub fn of(job: &Arc<Claimed>, limits: Limits, trace: Trace) -> Self {
         let (id, attempt, batch) = (job.id.clone(), job.attempt(), job.batch_end());
-        Self { id, attempt, batch, limits, job: Arc::clone(job) }
+        Self { id, attempt, batch, limits, trace, job: Arc::clone(job) }
     }
 
     /// Until somebody takes the job back. A handler that waits for long should stop then, and put things in order; one

@@ -90,6 +90,7 @@ impl Config {
             queue,
             scheduler: new.scheduler,
             http: self.http,
+            traces: self.traces,
             log,
             entries,
         }

@@ -15,6 +15,7 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         ("store.key_file", &config.store.key_file),
         ("redis.key_file", &config.redis.key_file),
         ("redis.sentinel_password_file", &config.redis.sentinel_password_file),
+        ("traces.headers_file", &config.traces.headers_file),
     ];
     secrets.extend(named.into_iter().filter_map(|(key, path)| Some((key, path.clone()?))));
     for (key, named_by) in [("redis.url", "redis.url_file"), ("store.url", "store.url_file")] {

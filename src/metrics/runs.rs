@@ -12,7 +12,7 @@ use liaison_store::RunOutcome;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use super::{counter, counters, histogram, histograms};
-use crate::scheduler;
+use crate::{scheduler, traces};
 
 /// Of jobs that this build does not know: their names come from hosts, and may be anything.
 const UNKNOWN: &str = "unknown";
@@ -50,6 +50,7 @@ pub(crate) fn begin() {
     LazyLock::force(&STORE_ERRORS);
     LazyLock::force(&STORE_OUTAGES);
     scheduler::begin_counting();
+    traces::begin_counting();
 }
 
 /// The meters of one job in one queue.

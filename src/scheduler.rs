@@ -121,7 +121,7 @@ impl Scheduler {
                 continue;
             };
             if let Err(fault) = turn.round(self, now).await {
-                turn.fails(&fault);
+                turn.fails(&fault, time.is_told());
                 tokio::time::sleep(LOOK).await;
                 continue;
             }
@@ -146,6 +146,12 @@ struct Time(Mutex<Option<(Instant, Millis)>>);
 impl Time {
     fn learn(&self, now: Millis) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), now));
+    }
+
+    /// Whether somebody answers who tells the time.
+    fn is_told(&self) -> bool {
+        let told = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.is_some_and(|(at, _)| at.elapsed() < LOOK * 2)
     }
 
     fn now(&self) -> Option<Millis> {

@@ -91,10 +91,11 @@ impl Turn {
         next.map_or(LOOK, |next| until(next).min(LOOK))
     }
 
-    /// The first time of several in a row, it is said; the next turn looks what has become of this one.
-    pub(crate) fn fails(&mut self, fault: &QueueError) {
+    /// The next turn looks what has become of this one. It is said once, and only if it is about this entry: that Redis
+    /// is away for all is said elsewhere.
+    pub(crate) fn fails(&mut self, fault: &QueueError, others_are_well: bool) {
         let name = &self.entry.name;
-        if !std::mem::replace(&mut self.failing, true) {
+        if others_are_well && !std::mem::replace(&mut self.failing, true) {
             warn!(schedule = %name, error = chain(fault), "{name} waits: Redis {}", fault.in_short());
         }
         self.look_at = None;

@@ -31,6 +31,8 @@ pub(crate) use self::roll::{Held, Kept, Roll};
 
 /// How often this worker shows itself; the dead are looked for at least as often.
 const BEAT: Duration = Duration::from_secs(1);
+/// While there is no queue yet.
+const EMPTY: Duration = Duration::from_millis(5);
 /// How soon a running job hears that it was taken back; it costs nothing while nothing runs.
 const LISTEN: Duration = Duration::from_millis(200);
 /// As many running jobs as a person reads.
@@ -84,6 +86,12 @@ impl Keeper {
                 next_beat = Instant::now() + BEAT;
             }
             let queues = self.roll.all();
+            if queues.is_empty() {
+                // The thread was quicker than the worker: its first look is not to wait for the next beat.
+                next_beat = Instant::now();
+                tokio::time::sleep(EMPTY).await;
+                continue;
+            }
             let rounds = queues.iter().map(|kept| self.round(kept, beat));
             let results = futures_util::future::join_all(rounds).await;
             match results.iter().find_map(|result| result.as_ref().err()) {

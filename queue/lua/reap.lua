@@ -19,8 +19,9 @@ if calm > now + lease then calm = now + lease end
 local ahead = redis.call('ZRANGEBYSCORE', leases, now + 600001, '+inf', 'LIMIT', 0, 1000)
 for i = 1, #ahead do redis.call('ZADD', leases, now + lease, ahead[i]) end
 -- Living workers come by every quarter of a lease, to extend and to reap. A silence of more than two fifths means that
--- Redis, or every daemon, was away: then even the latest of them has come by again before its lease runs out.
-if beats[1] and now - tonumber(beats[1]) > lease * 2 / 5 then calm = now + lease end
+-- Redis, or every daemon, was away: then even the latest of them has come by again before its lease runs out. So does
+-- the first look of all: Redis may have gone away before anybody looked.
+if not beats[1] or now - tonumber(beats[1]) > lease * 2 / 5 then calm = now + lease end
 redis.call('HSET', pulse, 'at', now, 'calm', calm)
 
 local stale = redis.call('ZRANGEBYSCORE', recent, '-inf', now, 'LIMIT', 0, 1000)

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::{SOON, Site, for_a_while, killing::Dice, mention, play, stop};
+use super::{SOON, Site, for_a_while, killing::Dice, mention, play, rounds, stop};
 use crate::support::{
     Daemon, House,
     proxy::{Proxy, Server, Way, Wire},
@@ -125,7 +125,8 @@ fn one_of_two_daemons_behind_a_bad_wire_to_redis_records_nothing_twice() {
         stop([behind, other]);
         site.judge("the same, beside a daemon with a good wire", FAULTS.len(), slowest)
     });
-    assert!(row.repeats > 0, "what was taken over ran again");
+    // In one round there may be nothing that lasts longer than a lease when the wire is bad for so long.
+    assert!(rounds() == 1 || row.repeats > 0, "what was taken over ran again");
 }
 
 #[test]

@@ -10,6 +10,8 @@ use crate::{
 pub(crate) const QUEUES: &str = "liaison:queues";
 /// How many parts each queue has, where it has more than one.
 pub(crate) const SHARDS: &str = "liaison:shards";
+/// Names of all entries of the schedule that any daemon ever had in its file.
+pub(crate) const ENTRIES: &str = "liaison:entries";
 /// The id of the store that holds this Redis's history.
 pub(crate) const STORE: &str = "liaison:store";
 
@@ -114,7 +116,7 @@ pub(crate) fn pattern() -> &'static str {
 #[must_use]
 pub(crate) fn kind_of(key: &str) -> Option<&'static str> {
     match key {
-        QUEUES => return Some("set"),
+        QUEUES | ENTRIES => return Some("set"),
         SHARDS => return Some("hash"),
         STORE => return Some("string"),
         _ => {}

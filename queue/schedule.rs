@@ -4,14 +4,14 @@
 //! job to enqueue, a row to write) is kept until it is done, so that a daemon that dies in between is succeeded by
 //! another. The keys of an entry share a hash tag of their own; its job may belong to any queue.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use redis::Value;
 
 use crate::{
     clock::{Clock, Millis},
     error::QueueError,
-    keys::EntryKeys,
+    keys::{self, EntryKeys},
     link::Link,
     names::{EntryName, JobId, QueueName},
     scripts::{schedule, text},
@@ -19,6 +19,8 @@ use crate::{
 
 /// Ticks whose jobs or rows are not through yet: beyond this nothing more is decided, and ticks are late.
 pub const MAX_LEFT: usize = 1_000;
+/// How many of them are read at once: each may carry a job of the largest size.
+pub const LEFT_AT_ONCE: usize = 16;
 /// A last tick that lies farther ahead than this was decided by a clock that was wrong.
 pub const CLOCK_MISTAKE: Duration = Duration::from_hours(1);
 
@@ -106,19 +108,15 @@ impl Slot {
         }
     }
 
-    /// What is decided, but not done.
+    /// The ticks that are decided, but not done, oldest first.
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub async fn left(&self) -> Result<Vec<(Millis, String)>, QueueError> {
-        let answer = self.link.call("look at what is left", redis::cmd("HGETALL").arg(&self.keys.left)).await?;
+    pub async fn left(&self) -> Result<Vec<Millis>, QueueError> {
+        let answer = self.link.call("look at what is left", redis::cmd("HKEYS").arg(&self.keys.left)).await?;
         let Value::Array(fields) = &answer else { return Err(self.link.odd("look at what is left", &answer)) };
-        let pairs = fields.chunks_exact(2).filter_map(|pair| {
-            let tick = text(&pair[0])?.parse().ok()?;
-            Some((Millis(tick), text(&pair[1])?))
-        });
-        let mut left: Vec<_> = pairs.collect();
-        left.sort_unstable_by_key(|(tick, _)| *tick);
+        let mut left: Vec<_> = fields.iter().filter_map(|field| text(field)?.parse().ok()).map(Millis).collect();
+        left.sort_unstable();
         Ok(left)
     }
 
@@ -129,6 +127,22 @@ impl Slot {
     pub async fn left_of(&self, tick: Millis) -> Result<Option<String>, QueueError> {
         let command = redis::cmd("HGET").arg(&self.keys.left).arg(tick.0).clone();
         Ok(text(&self.link.call("look at what is left", &command).await?))
+    }
+
+    /// What is left to do of these ticks, of which [`LEFT_AT_ONCE`] make a bearable answer. Those that are done by now
+    /// are left out.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub async fn left_of_all(&self, ticks: &[Millis]) -> Result<Vec<(Millis, String)>, QueueError> {
+        let fields: Vec<i64> = ticks.iter().map(|tick| tick.0).collect();
+        let command = redis::cmd("HMGET").arg(&self.keys.left).arg(&fields).clone();
+        match self.link.call("look at what is left", &command).await? {
+            Value::Array(texts) if texts.len() == ticks.len() => {
+                Ok(ticks.iter().zip(&texts).filter_map(|(tick, what)| Some((*tick, text(what)?))).collect())
+            }
+            odd => Err(self.link.odd("look at what is left", &odd)),
+        }
     }
 
     /// These are done.
@@ -159,6 +173,29 @@ impl Slot {
     pub async fn resume(&self) -> Result<Option<Millis>, QueueError> {
         schedule::resume(&self.link, &self.keys, &self.clock).await
     }
+}
+
+/// Let every daemon know that these entries exist, whatever stands in its own file.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn announce(link: &Link, entries: &BTreeSet<EntryName>) -> Result<(), QueueError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = entries.iter().map(EntryName::as_str).collect();
+    let command = redis::cmd("SADD").arg(keys::ENTRIES).arg(&names).clone();
+    link.at(keys::ENTRIES).call("announce entries", &command).await.map(drop)
+}
+
+/// All entries that any daemon ever had in its file.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn entries(link: &Link) -> Result<Vec<EntryName>, QueueError> {
+    let answer = link.at(keys::ENTRIES).call("list entries", redis::cmd("SMEMBERS").arg(keys::ENTRIES)).await?;
+    let (Value::Array(names) | Value::Set(names)) = &answer else { return Err(link.odd("list entries", &answer)) };
+    Ok(names.iter().filter_map(|name| EntryName::parse(&text(name)?).ok()).collect())
 }
 
 fn job(text: &str) -> Option<(QueueName, JobId)> {

@@ -17,20 +17,26 @@ use std::{
 };
 
 use backon::BackoffBuilder as _;
+use futures_util::future::OptionFuture;
 use liaison_queue::{
     Isolation, Phase, QueueName, ServedQueue, Stopping, Suspects,
     faults::{self, Point},
 };
+use liaison_store::{Run, RunOutcome};
 use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
+use serde::{Deserialize, Serialize};
 use tokio::{
-    io::AsyncReadExt as _,
-    process::Command,
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines},
+    process::{ChildStdout, Command},
     sync::{Semaphore, watch},
     task::JoinSet,
 };
 use tracing::{info, warn};
 
-use crate::config::{environment::SUPERVISOR, secret::Secret};
+use crate::{
+    config::{environment::SUPERVISOR, secret::Secret},
+    metrics::runs::RunMeters,
+};
 
 /// What starts this program once more; also after its file was replaced by an upgrade.
 const OURSELVES: &str = "/proc/self/exe";
@@ -54,10 +60,37 @@ pub(crate) struct Again {
     pub(crate) text: Arc<Mutex<Option<Secret>>>,
 }
 
+/// A run in a process of suspects, as that process tells it on its standard output: who asks for metrics asks the
+/// daemon, and a process that lives for seconds is never scraped.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Told {
+    queue: String,
+    job: String,
+    outcome: String,
+    ms: Option<u64>,
+}
+
+impl Told {
+    pub(crate) fn of(run: Run) -> Self {
+        let ms = run.duration_ms.and_then(|ms| u64::try_from(ms).ok());
+        Self { queue: run.queue, job: run.name, outcome: run.outcome.as_str().to_owned(), ms }
+    }
+
+    /// One that cannot be read is of no release that knows us, and counts nowhere.
+    fn count(line: &str, meters: &RunMeters) {
+        let Ok(told) = serde_json::from_str::<Self>(line) else { return };
+        let (Ok(queue), Ok(outcome)) = (QueueName::parse(&told.queue), told.outcome.parse::<RunOutcome>()) else {
+            return;
+        };
+        meters.of(&queue, &told.job).ended(outcome, told.ms.map(Duration::from_millis));
+    }
+}
+
 /// The processes of all suspects.
 pub(crate) struct Wards {
     again: Again,
     places: Arc<Semaphore>,
+    meters: Arc<RunMeters>,
     /// The queues that were served when we looked last.
     known: Vec<QueueName>,
     tasks: JoinSet<()>,
@@ -66,7 +99,7 @@ pub(crate) struct Wards {
 impl Wards {
     pub(crate) fn new(again: Again) -> Self {
         let places = Arc::new(Semaphore::new(MAX_WARDS));
-        Self { again, places, known: Vec::new(), tasks: JoinSet::new() }
+        Self { again, places, meters: Arc::default(), known: Vec::new(), tasks: JoinSet::new() }
     }
 
     /// From now on these queues are served: start a process for the suspects of each whenever there are any. The wards
@@ -81,6 +114,7 @@ impl Wards {
                     suspects: queue.suspects.clone(),
                     again: self.again.clone(),
                     places: Arc::clone(&self.places),
+                    meters: Arc::clone(&self.meters),
                     stopping: queue.stopping.clone(),
                 };
                 self.tasks.spawn(ward.keep());
@@ -107,6 +141,7 @@ struct Ward {
     suspects: watch::Receiver<Suspects>,
     again: Again,
     places: Arc<Semaphore>,
+    meters: Arc<RunMeters>,
     stopping: Stopping,
 }
 
@@ -191,15 +226,27 @@ impl Ward {
             .envs(self.again.environment.iter().map(|(name, value)| (name, value)))
             // Its end tells the other one that we are gone, however we went.
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()?;
         faults::at(Point::ForSuspects);
-        let stdin = child.stdin.take();
-        tokio::select! {
-            status = child.wait() => return status,
-            () = self.stopping.reached(Phase::Drain) => drop(stdin),
-        }
-        child.wait().await
+        let (stdin, told) = (child.stdin.take(), child.stdout.take());
+        let listening = listen(told, &self.meters);
+        let ended = async {
+            tokio::select! {
+                status = child.wait() => return status,
+                () = self.stopping.reached(Phase::Drain) => drop(stdin),
+            }
+            child.wait().await
+        };
+        tokio::join!(ended, listening).0
+    }
+}
+
+/// Until the other process has ended: count what it tells.
+async fn listen(told: Option<ChildStdout>, meters: &RunMeters) {
+    let mut lines: Option<Lines<_>> = told.map(|told| BufReader::new(told).lines());
+    while let Some(Ok(Some(line))) = OptionFuture::from(lines.as_mut().map(Lines::next_line)).await {
+        Told::count(&line, meters);
     }
 }
 

@@ -6,6 +6,8 @@
 //! doing it twice is doing it once.
 
 pub(crate) mod crontab;
+mod finisher;
+mod heir;
 pub(crate) mod left;
 pub(crate) mod policy;
 mod recording;
@@ -27,9 +29,10 @@ use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use crate::config::schedule::Schedule;
+pub(crate) use finisher::begin_counting;
+use heir::Heir;
 pub(crate) use recording::{Ended, Recording};
 use turn::Turn;
-pub(crate) use turn::begin_counting;
 
 /// The clock is looked at so often, whatever it said before: it may be put, and a machine that slept does not know it.
 const LOOK: Duration = Duration::from_secs(1);
@@ -63,13 +66,14 @@ impl Scheduler {
     pub(crate) async fn run(mut self, mut stopping: Stopping) {
         while !stopping.has_reached(Phase::Drain) {
             let turns = self.take_up();
+            let heir = Heir::beside(&turns);
             let mut changes = self.schedule.clone();
             let (all, time) = (&self, Time::default());
             let time = &time;
             // Each entry goes its own way: what keeps one from its times keeps no other.
             let entries = join_all(turns.into_iter().map(|turn| all.attend(turn, time)));
             tokio::select! {
-                () = async { tokio::join!(all.tell_time(time), entries); } => {}
+                () = async { tokio::join!(all.tell_time(time), heir.look_after(all, time), entries); } => {}
                 Ok(()) = changes.changed() => {}
                 () = stopping.reached(Phase::Drain) => {}
             }

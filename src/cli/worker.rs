@@ -7,15 +7,18 @@ use std::{
 
 use anyhow::Result;
 use liaison_queue::{Isolation, Vitals};
-use tokio::sync::watch;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use tracing::{info, warn};
 
-use super::{Global, typed};
+use super::{Global, answer, typed};
 use crate::{
     app::{App, Daemon},
     config::{Loaded, environment, schedule::Schedule, secret::Secret},
     faults,
-    isolation::{self, Again},
+    isolation::{self, Again, Told},
     lifecycle::{self, Asked, Signals},
     notify::Notifier,
     reload::Reloader,
@@ -73,17 +76,25 @@ pub(crate) fn run(global: &Global, args: WorkerArgs) -> Result<ExitCode> {
     code
 }
 
-/// The process of suspects lives for them alone: it does not wait for anything.
-async fn start(app: &App) -> Result<Daemon> {
-    match app.isolation {
-        Isolation::None => lifecycle::start(app).await,
-        Isolation::Apart | Isolation::Alone => app.start(None).await,
+/// The process of suspects lives for them alone: it does not wait for anything, and tells each run to whoever started it.
+async fn start(app: &App, telling: &mut JoinSet<()>) -> Result<Daemon> {
+    if app.isolation == Isolation::None {
+        return lifecycle::start(app).await;
     }
+    let (observer, mut runs) = mpsc::unbounded_channel();
+    let daemon = app.start(Some(observer)).await?;
+    telling.spawn(async move {
+        while let Some(run) = runs.recv().await {
+            answer::json(&Told::of(run));
+        }
+    });
+    Ok(daemon)
 }
 
 async fn serve(app: &App, mut reloader: Reloader, mut signals: Signals) -> Result<ExitCode> {
+    let mut telling = JoinSet::new();
     let mut daemon = tokio::select! {
-        started = start(app) => started.inspect_err(|fault| {
+        started = start(app, &mut telling) => started.inspect_err(|fault| {
             // What ended it, for `systemctl status`.
             app.condition.notifier().status(&format!("cannot start: {fault:#}"));
         })?,
@@ -111,6 +122,8 @@ async fn serve(app: &App, mut reloader: Reloader, mut signals: Signals) -> Resul
         }
     }
     lifecycle::drain(daemon, reloader.current().worker.grace, &mut signals).await;
+    // Its other end went with the recorder.
+    while telling.join_next().await.is_some() {}
     Ok(ExitCode::SUCCESS)
 }
 

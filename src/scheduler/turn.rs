@@ -4,28 +4,23 @@
 //! daemon, once it is back, or another one that looks, puts the job into its queue under the same id, writes the same
 //! row, and strikes it out. An id that the queue may have forgotten by then is looked up in the history first.
 
-mod finishing;
-
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use liaison_queue::{
-    Inspector, JobId, Link, QueueError, QueueName, chain,
+    JobId, Link, QueueError, QueueName, chain,
     clock::{Clock, Millis},
     faults::{self, Point},
-    schedule::{CLOCK_MISTAKE, Decided, Known, Slot},
-    shards,
+    schedule::{CLOCK_MISTAKE, Decided, Known},
 };
 use tracing::warn;
 
-pub(crate) use self::finishing::begin_counting;
-use super::{LOOK, Scheduler, left::Left, policy};
+use super::{
+    LOOK, Scheduler,
+    finisher::{Finisher, THEIRS, alive, millis},
+    left::Left,
+    policy,
+};
 use crate::config::schedule::{Entry, Overlap};
-
-/// What others have decided is theirs to do for so long; it takes them a few milliseconds.
-const THEIRS: Duration = Duration::from_secs(2);
 
 /// An entry is looked at so often, whatever we think we know of it.
 const EVERY: Duration = Duration::from_secs(30);
@@ -37,17 +32,13 @@ type Job = (QueueName, JobId);
 
 pub(crate) struct Turn {
     pub(crate) entry: Entry,
-    slot: Slot,
+    finisher: Finisher,
     /// None until the entry is taken up.
     known: Option<Known>,
     /// The next tick, as far as we know what is decided.
     next: Option<Millis>,
     /// When to look at Redis again, whatever is due.
     look_at: Option<Instant>,
-    /// A job of ours may not be in its queue yet.
-    unfinished: bool,
-    /// Ticks that wait here to be recorded.
-    in_hand: BTreeSet<Millis>,
     /// Too much is left; said once.
     full: bool,
     /// Redis does not do what it is asked; said once.
@@ -56,18 +47,8 @@ pub(crate) struct Turn {
 
 impl Turn {
     pub(crate) fn new(entry: Entry, link: &Link, clock: &Clock) -> Self {
-        let slot = Slot::new(link, &entry.name, clock.clone());
-        Self {
-            entry,
-            slot,
-            known: None,
-            next: None,
-            look_at: None,
-            unfinished: false,
-            in_hand: BTreeSet::new(),
-            full: false,
-            failing: false,
-        }
+        let finisher = Finisher::new(entry.name.clone(), link, clock);
+        Self { entry, finisher, known: None, next: None, look_at: None, full: false, failing: false }
     }
 
     /// Do what is left, and decide what is due.
@@ -114,7 +95,7 @@ impl Turn {
 
     /// See how the entry stands in Redis, and do what others have left. Until this has gone well, nothing is decided.
     async fn look(&mut self, all: &Scheduler, now: Millis) -> Result<(), QueueError> {
-        let mut known = self.slot.look().await?;
+        let mut known = self.finisher.slot.look().await?;
         // New here, forgotten by somebody, or decided far ahead by a clock that was wrong: it is taken up anew.
         let wrong = known.tick.is_some_and(|tick| tick > now.plus(CLOCK_MISTAKE)) && self.entry.enabled;
         if wrong {
@@ -122,14 +103,14 @@ impl Turn {
             warn!(schedule = %name, "{name}: its last tick lies far ahead; a clock was wrong. It goes on from now");
         }
         if self.known.is_none() || wrong || known.tick.is_none() {
-            self.slot.adopt(&self.line(), self.entry.enabled).await?;
-            known = self.slot.look().await?;
+            self.finisher.slot.adopt(&self.line(), self.entry.enabled).await?;
+            known = self.finisher.slot.look().await?;
         }
         // Only a look tells that a pause is over, that somebody died, or that what is in hand is recorded.
         let after = if known.paused.is_some() { THEIRS } else { EVERY };
         self.look_at = None;
         self.learn(known);
-        let young = self.succeed(all, now).await?;
+        let young = self.finisher.succeed(all, now).await?;
         self.failing = false;
         self.look_again(if young { THEIRS } else { after });
         Ok(())
@@ -151,12 +132,12 @@ impl Turn {
         let left: Vec<_> = left.into_iter().take(texts.len()).collect();
         let new = last.as_ref().filter(|_| last != known.last);
         // If this fails, nobody knows whether it is decided: the next turn looks.
-        match self.slot.decide((from, to), new.map(|(queue, id)| (queue, id)), &texts).await? {
+        match self.finisher.slot.decide((from, to), new.map(|(queue, id)| (queue, id)), &texts).await? {
             Decided::Done => {
                 faults::at(Point::TickDecided);
                 self.full = false;
                 self.learn(Known { tick: Some(to), last, ..known });
-                self.finish(all, now, left).await.map(drop)
+                self.finisher.finish(all, now, left).await.map(drop)
             }
             Decided::Otherwise => {
                 self.look(all, now).await?;
@@ -211,14 +192,14 @@ impl Turn {
 
     /// Whether the last job is not over: it lives, or it is only on its way into its queue.
     async fn is_busy(&self, all: &Scheduler, last: Option<&Job>, now: Millis) -> Result<bool, QueueError> {
-        if self.unfinished || alive(all, last).await? {
+        if self.finisher.unfinished || alive(all, last).await? {
             return Ok(true);
         }
         let Some(tick) = self.known.as_ref().and_then(|known| known.tick) else { return Ok(false) };
-        if self.in_hand.contains(&tick) {
+        if self.finisher.in_hand.contains(&tick) {
             return Ok(false);
         }
-        let left = self.slot.left_of(tick).await?.and_then(|text| serde_json::from_str::<Left>(&text).ok());
+        let left = self.finisher.slot.left_of(tick).await?.and_then(|text| serde_json::from_str::<Left>(&text).ok());
         Ok(left.is_some_and(|left| left.job.is_some() && (left.decided_at - now.0).abs() < millis(THEIRS)))
     }
 
@@ -251,19 +232,4 @@ fn fitting(
     let last = fired.and_then(|job| Some((QueueName::parse(&job.queue).ok()?, JobId::parse(&job.id).ok()?)));
     let to = kept.last().map_or(to, |(tick, left)| left.until.map_or(*tick, Millis));
     (texts, to, last.or_else(|| before.cloned()))
-}
-
-/// Whether this job still waits or runs.
-async fn alive(all: &Scheduler, job: Option<&Job>) -> Result<bool, QueueError> {
-    let Some((queue, id)) = job else { return Ok(false) };
-    for part in shards::parts(&all.link, queue).await? {
-        if Inspector::new(all.link.clone(), part).find(id).await?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn millis(wait: Duration) -> i64 {
-    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
 }

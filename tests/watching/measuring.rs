@@ -107,6 +107,20 @@ fn counters_are_right_after_one_of_each_end() {
 }
 
 #[test]
+fn what_runs_in_the_process_of_suspects_is_counted_by_the_daemon() {
+    let (house, front) = Front::of(House::sqlite().set("LIAISON_WORKER__LEASE", "1s"));
+    let first = house.worker();
+    house.json(&["enqueue", "sleep", "--args", r#"{"ms": 2000}"#, "--id", "suspect"]);
+    until("it runs", || house.json(&["jobs", "show", "suspect"])["state"] == "running");
+    first.kill();
+    let worker = house.worker();
+    until("it is done, and counted", || Scrape::of(&front).runs("sleep", "done") == 1);
+    assert_eq!(Scrape::of(&front).count(r#"liaison_run_duration_seconds_count{job="sleep"}"#), 1);
+    let log = worker.stop();
+    assert!(log.contains("they run apart now"), "{log}");
+}
+
+#[test]
 fn the_table_of_metrics_is_what_a_scrape_says() {
     let (house, front) = Front::of(House::sqlite());
     house.write("scheduler.toml", "[[schedule]]\nname = 'often'\njob = 'noop'\ncron = '* * * * * *'\n");

@@ -1,26 +1,32 @@
 //! Doing what was decided: the jobs of ticks into their queues, then their rows.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::LazyLock,
+    time::Duration,
+};
 
 use liaison_queue::{
-    JobId, QueueError, QueueName, Receipt, chain,
-    clock::Millis,
+    EntryName, Inspector, JobId, Link, QueueError, QueueName, Receipt, chain,
+    clock::{Clock, Millis},
     faults::{self, Point},
     meters::SECONDS,
+    schedule::{LEFT_AT_ONCE, Slot},
+    shards,
 };
 use liaison_store::TickStatus;
 use prometheus::{Histogram, IntCounterVec};
 use tracing::{debug, info, warn};
 
-use super::{LOOK, THEIRS, Turn, alive, millis};
-use crate::{
-    metrics,
-    scheduler::{
-        Scheduler,
-        left::{Left, LeftJob},
-        recording::Ended,
-    },
+use super::{
+    LOOK, Scheduler,
+    left::{Left, LeftJob},
+    recording::Ended,
 };
+use crate::metrics;
+
+/// What others have decided is theirs to do for so long; it takes them a few milliseconds.
+pub(super) const THEIRS: Duration = Duration::from_secs(2);
 
 static TICKS: LazyLock<IntCounterVec> = LazyLock::new(|| {
     metrics::counters(
@@ -39,27 +45,43 @@ pub(crate) fn begin_counting() {
     LazyLock::force(&LATENESS);
 }
 
-impl Turn {
+/// What is left of the ticks of one entry, whether it stands in our file or not.
+pub(super) struct Finisher {
+    pub(super) name: EntryName,
+    pub(super) slot: Slot,
+    /// A job of ours may not be in its queue yet.
+    pub(super) unfinished: bool,
+    /// Ticks that wait here to be recorded.
+    pub(super) in_hand: BTreeSet<Millis>,
+}
+
+impl Finisher {
+    pub(super) fn new(name: EntryName, link: &Link, clock: &Clock) -> Self {
+        let slot = Slot::new(link, &name, clock.clone());
+        Self { name, slot, unfinished: false, in_hand: BTreeSet::new() }
+    }
+
     /// Do what others have decided and had time for, and did not. True when they may still be at some of it.
     pub(super) async fn succeed(&mut self, all: &Scheduler, now: Millis) -> Result<bool, QueueError> {
         let there = self.slot.left().await?;
         // What is in hand is written when the store takes it; what is not there any more has been.
-        self.in_hand.retain(|tick| there.binary_search_by_key(tick, |(tick, _)| *tick).is_ok());
-        let (mut left, mut young) = (Vec::new(), false);
-        for (tick, text) in there {
-            if self.in_hand.contains(&tick) {
-                continue;
+        self.in_hand.retain(|tick| there.binary_search(tick).is_ok());
+        let there: Vec<_> = there.into_iter().filter(|tick| !self.in_hand.contains(tick)).collect();
+        let (mut young, mut all_done) = (false, true);
+        for some in there.chunks(LEFT_AT_ONCE) {
+            let mut left = Vec::new();
+            for (tick, text) in self.slot.left_of_all(some).await? {
+                match serde_json::from_str::<Left>(&text) {
+                    // By a clock that was put back since, nobody knows how long ago.
+                    Ok(one) if (one.decided_at - now.0).abs() >= millis(THEIRS) => left.push((tick, one)),
+                    Ok(_) => young = true,
+                    // Of a newer release, which will do it.
+                    Err(fault) => debug!(schedule = %self.name, "left alone: {fault}"),
+                }
             }
-            match serde_json::from_str::<Left>(&text) {
-                // By a clock that was put back since, nobody knows how long ago.
-                Ok(one) if (one.decided_at - now.0).abs() >= millis(THEIRS) => left.push((tick, one)),
-                Ok(_) => young = true,
-                // Of a newer release, which will do it.
-                Err(fault) => debug!(schedule = %self.entry.name, "left alone: {fault}"),
-            }
+            all_done &= self.finish(all, now, left).await?;
         }
         self.unfinished = young && self.unfinished;
-        let all_done = self.finish(all, now, left).await?;
         Ok(young || !all_done)
     }
 
@@ -84,7 +106,7 @@ impl Turn {
         }
         let all_done = done.len() == count;
         let ticks: Vec<_> = done.iter().map(|(tick, _)| *tick).collect();
-        let entry = self.entry.name.as_str();
+        let entry = self.name.as_str();
         let rows = done.into_iter().map(|(tick, left)| left.row(entry, tick)).collect();
         self.in_hand.extend(&ticks);
         // It ends after us.
@@ -120,7 +142,7 @@ impl Turn {
                     Some(false) | None => {
                         let receipts = all.producer.enqueue(&[job.envelope.as_bytes()]).await?;
                         if let Some(Receipt::Rejected { reason }) = receipts.into_iter().next() {
-                            let (name, id) = (&self.entry.name, &job.id);
+                            let (name, id) = (&self.name, &job.id);
                             warn!(schedule = %name, job.id = %id, "{name}: its queue refused {id}: {reason}");
                             (left.status, left.reason) = (TickStatus::Refused, Some(reason));
                         }
@@ -133,7 +155,7 @@ impl Turn {
     }
 
     fn say(&self, tick: Millis, left: &Left) {
-        let name = &self.entry.name;
+        let name = &self.name;
         let ticks = left.ticks.unwrap_or(1);
         TICKS.with_label_values(&[name.as_str(), left.status.as_str()]).inc_by(u64::try_from(ticks).unwrap_or(0));
         let why = left.reason.as_deref().unwrap_or_default();
@@ -148,6 +170,21 @@ impl Turn {
             TickStatus::Paused | TickStatus::Refused => {}
         }
     }
+}
+
+/// Whether this job still waits or runs.
+pub(super) async fn alive(all: &Scheduler, job: Option<&(QueueName, JobId)>) -> Result<bool, QueueError> {
+    let Some((queue, id)) = job else { return Ok(false) };
+    for part in shards::parts(&all.link, queue).await? {
+        if Inspector::new(all.link.clone(), part).find(id).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+pub(super) fn millis(wait: Duration) -> i64 {
+    i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Whether a job that was decided a while ago waits or runs.

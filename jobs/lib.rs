@@ -4,7 +4,10 @@ mod diagnostics;
 mod kit;
 
 use diagnostics::{Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
-pub use kit::{Attribute, Child, Context, Entry, Kind, Limits, Sample, Sink, Span, Trace, Traceparent, nanos};
+pub use kit::{
+    Attribute, Child, Context, Entry, Journal, Kind, Limits, Sample, Services, Sink, Span, Surroundings, Trace,
+    Traceparent, nanos,
+};
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[

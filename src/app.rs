@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::FutureExt as _;
+use liaison_jobs::Services;
 use liaison_queue::{
     Changes, Flow, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName,
     Reread, Screen, SentinelUser, Served, Settings, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions,
@@ -208,6 +209,7 @@ impl App {
         }
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
+        let services = Arc::new(Services { store: store.clone(), producer: self.producer() });
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
@@ -220,6 +222,7 @@ impl App {
             limiter: options.limiter.clone(),
             cancel_grace: patient,
             tracer,
+            services,
         });
         let handler = move |job| {
             let runner = Arc::clone(&runner);

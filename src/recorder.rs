@@ -238,7 +238,7 @@ impl Recorder {
         let meters = self.meters.of(&job.queue, &run.name);
         let (after, since) = (After::Leave { reply: false, outcome }, self.shares.now());
         let end = End { job: Arc::clone(job), after, told: None, seen: None, meters, took: None, since };
-        match self.record(vec![Exit { run, burial }], &mut vec![end]).await {
+        match self.record(vec![Exit { run, burial, facts: Vec::new() }], &mut vec![end]).await {
             Ok(recorded) => !matches!(recorded.first(), Some(Recorded::Refused(_)) | None),
             // It comes back, if it is still ours.
             Err(_) => false,
@@ -280,7 +280,16 @@ impl Recorder {
         Ok(recorded)
     }
 
-    fn decide(&self, Finished { job, ended, at }: Finished) -> Step {
+    fn decide(&self, Finished { job, mut ended, at }: Finished) -> Step {
+        let facts = if let Ended::Ran(ran) = &mut ended { std::mem::take(&mut ran.facts) } else { Vec::new() };
+        let mut step = self.decide_end(Finished { job, ended, at });
+        if let Step::Record(exit, ..) = &mut step {
+            exit.facts = facts;
+        }
+        step
+    }
+
+    fn decide_end(&self, Finished { job, ended, at }: Finished) -> Step {
         if let Some(past) = job.past.get().and_then(|past| past.ended.clone()) {
             let wants = Brief::of(&job, self.diagnostics).reply;
             return Step::Settle(Settlement::leave(job, past.outcome, wants.then_some(past.told)));
@@ -290,7 +299,7 @@ impl Recorder {
             Ended::Panicked(text) => {
                 (Brief::of(&job, self.diagnostics), Err(Failure::retry(format!("panicked: {text}"))))
             }
-            Ended::Ran(Ran { brief, outcome }) => (brief, outcome),
+            Ended::Ran(Ran { brief, outcome, .. }) => (brief, outcome),
         };
         if let Some(verdict) = job.verdict.clone() {
             let outcome = verdict.end.as_str().parse().unwrap_or(RunOutcome::Dead);
@@ -345,7 +354,7 @@ impl Recorder {
         debug!(job.id = %job.id, attempt, "{} failed, again at {}: {reason}", job.id, when.date());
         let mut run = row(&job, brief, at, RunOutcome::Retry, Some(reason), None);
         run.retry_at = Some(when.date());
-        Step::Record(Box::new(Exit { run, burial: None }), job, After::Retry(when))
+        Step::Record(Box::new(Exit { run, burial: None, facts: Vec::new() }), job, After::Retry(when))
     }
 
     fn leave(
@@ -362,7 +371,11 @@ impl Recorder {
             burial(&job)
         });
         let run = row(&job, brief, at, outcome, reason, result);
-        Step::Record(Box::new(Exit { run, burial }), job, After::Leave { reply: brief.reply, outcome })
+        Step::Record(
+            Box::new(Exit { run, burial, facts: Vec::new() }),
+            job,
+            After::Leave { reply: brief.reply, outcome },
+        )
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use liaison_jobs::{Context, Entry, Limits as JobLimits};
+use liaison_jobs::{Context, Entry, Journal, Limits as JobLimits, Services, Surroundings};
 use liaison_queue::{
     Claimed, Hold, Limit, LimitKey, Limiter, Permit, Shares,
     clock::Millis,
@@ -11,6 +11,7 @@ use liaison_queue::{
     outcome::{Done, Failure, Outcome},
     retry::Retry,
 };
+use liaison_store::Fact;
 use tokio::sync::watch;
 
 use crate::traces::{self, Tracer};
@@ -31,6 +32,15 @@ pub(crate) struct Brief {
 pub(crate) struct Ran {
     pub(crate) brief: Brief,
     pub(crate) outcome: Outcome,
+    /// What it leaves beside its row.
+    pub(crate) facts: Vec<Fact>,
+}
+
+impl Ran {
+    /// It ended before its handler began.
+    fn not(brief: Brief, outcome: Outcome) -> Self {
+        Self { brief, outcome, facts: Vec::new() }
+    }
 }
 
 /// For envelopes that name no job that we know.
@@ -78,42 +88,44 @@ pub(crate) struct Runner {
     pub(crate) limiter: Limiter,
     /// None: no spans are wanted.
     pub(crate) tracer: Option<Tracer>,
+    pub(crate) services: Arc<Services>,
 }
 
 impl Runner {
     pub(crate) async fn run(&self, job: Arc<Claimed>) -> Ran {
         // Somebody else has it by now: what is done twice is best not begun.
         if job.hold() == Hold::Lost {
-            return Ran { brief: Brief::of(&job, self.diagnostics), outcome: Err(Failure::HandBack) };
+            return Ran::not(Brief::of(&job, self.diagnostics), Err(Failure::HandBack));
         }
         // It has ended before, or it was condemned: the recorder knows what to do, and nothing runs.
         if job.verdict.is_some() || job.past.get().is_some_and(|past| past.ended.is_some()) {
-            return Ran { brief: Brief::of(&job, self.diagnostics), outcome: Ok(Done(None)) };
+            return Ran::not(Brief::of(&job, self.diagnostics), Ok(Done(None)));
         }
         // A crash between the record of a retry and its parking lost the wait, not the promise.
         let promised = job.past.get().and_then(|past| past.not_before);
         if let Some(until) = promised.filter(|until| *until > self.shares.now()) {
-            return Ran { brief: Brief::of(&job, self.diagnostics), outcome: Err(Failure::Snooze { until }) };
+            return Ran::not(Brief::of(&job, self.diagnostics), Err(Failure::Snooze { until }));
         }
         let envelope = match Envelope::judge(job.envelope(), Limits::NONE) {
             Ok(envelope) => envelope,
             Err(refusal) => {
                 let outcome = Err(Failure::fatal(format!("malformed: {refusal}")));
-                return Ran { brief: Brief::of(&job, self.diagnostics), outcome };
+                return Ran::not(Brief::of(&job, self.diagnostics), outcome);
             }
         };
         let found = liaison_jobs::find(envelope.job.as_str(), self.diagnostics);
         let brief = Brief::new(&envelope, found.as_ref().ok().copied());
         let now = self.shares.now();
+        let journal = Journal::default();
         let outcome = match found {
             _ if brief.expires_at.is_some_and(|end| end <= now) => Err(Failure::Expired),
             Err(reason) => Err(Failure::fatal(reason)),
-            Ok(entry) => self.handle(&job, &envelope, entry).await,
+            Ok(entry) => self.handle(&job, &envelope, entry, &journal).await,
         };
-        Ran { brief, outcome }
+        Ran { brief, outcome, facts: journal.take() }
     }
 
-    async fn handle(&self, job: &Arc<Claimed>, envelope: &Envelope<'_>, entry: &Entry) -> Outcome {
+    async fn handle(&self, job: &Arc<Claimed>, envelope: &Envelope<'_>, entry: &Entry, journal: &Journal) -> Outcome {
         // Held to the end of the handler, whichever that is.
         let _place = self.place(job, entry).await?;
         let timeout = envelope.timeout.unwrap_or(entry.timeout);
@@ -121,7 +133,8 @@ impl Runner {
         let limits = JobLimits::new(self.limiter.clone(), job.id.clone(), job.token().to_owned());
         let now = self.shares.now();
         let trace = traces::begin(self.tracer.as_ref(), job, envelope.trace.as_deref(), now);
-        let ctx = Context::of(job, limits, trace);
+        let (services, journal) = (Arc::clone(&self.services), journal.clone());
+        let ctx = Context::of(job, now, Surroundings { limits, trace, services, journal });
         job.start(now);
         if envelope.run_at.is_none() {
             job.started_first();

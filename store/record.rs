@@ -16,6 +16,7 @@ use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
 use crate::connection::AnyConnection;
 use crate::dead_letters::row_identity;
 use crate::error::{Outage, StoreError, busy};
+use crate::facts::{self, Fact};
 use crate::reused_runs::renumber;
 use crate::run_outcome::RunOutcome;
 use crate::run_rows::insert;
@@ -44,6 +45,8 @@ pub struct Burial {
 pub struct Exit {
     pub run: Run,
     pub burial: Option<Burial>,
+    /// What it leaves beside its row.
+    pub facts: Vec<Fact>,
 }
 
 /// What became of one row of a batch.
@@ -103,6 +106,7 @@ impl Exit {
         for time in times {
             *time = time.trunc_subsecs(6);
         }
+        self.facts.iter_mut().for_each(Fact::make_storable);
     }
 
     fn letter(&self) -> Option<&Burial> {
@@ -171,6 +175,8 @@ fn write(connection: &mut AnyConnection, exits: &[&Exit], keys: &KeyRing) -> Que
             done_late.push(&exit.run.job_id);
         }
     }
+    let left = exits.iter().zip(&numbers).filter(|(exit, number)| number.is_some() && !exit.facts.is_empty());
+    facts::write(connection, left.map(|(exit, _)| (&exit.run, exit.facts.as_slice())))?;
     // After the burials: a job may die and be done in one batch.
     for ids in done_late.chunks(IDS_IN_A_QUERY) {
         diesel::delete(dead_letters::table.filter(dead_letters::job_id.eq_any(ids))).execute(connection)?;
@@ -212,7 +218,7 @@ fn write_and_delete_plain_row(connection: &mut AnyConnection, at: DateTime<Utc>,
         retry_at: None,
         trace: None,
     };
-    let plain = Exit { run, burial: Some(Burial { envelope: Vec::new(), attempts: 0, crashes: 0 }) };
+    let plain = Exit { run, burial: Some(Burial { envelope: Vec::new(), attempts: 0, crashes: 0 }), facts: Vec::new() };
     write(connection, &[&plain], keys)?;
     diesel::delete(dead_letters::table.find(&plain.run.job_id)).execute(connection)?;
     diesel::delete(job_runs::table.find((&plain.run.job_id, 0))).execute(connection)?;

@@ -40,7 +40,7 @@ pub(crate) fn exit(job_id: &str, run: i32, outcome: RunOutcome) -> Exit {
         attempts: 3,
         crashes: 1,
     };
-    Exit { run, burial: (outcome == RunOutcome::Dead).then_some(burial) }
+    Exit { run, burial: (outcome == RunOutcome::Dead).then_some(burial), facts: Vec::new() }
 }
 
 pub(crate) async fn record(store: &Store, exits: Vec<Exit>) -> Vec<Recorded> {

@@ -59,3 +59,183 @@ diesel::table! {
         decided_at -> Timestamp,
     }
 }
+
+diesel::table! {
+    calendar_integrations (id) {
+        id -> Text,
+        organizer_id -> Text,
+        provider -> Text,
+        provider_user_id -> Nullable<Text>,
+        provider_email -> Nullable<Text>,
+        is_active -> Bool,
+        access_token -> Nullable<Binary>,
+        refresh_token -> Nullable<Binary>,
+        token_expires_at -> Nullable<Timestamp>,
+        scope -> Nullable<Text>,
+        version -> Integer,
+        refreshed_at -> Nullable<Timestamp>,
+        refresh_errors -> Integer,
+        refresh_error -> Nullable<Text>,
+        disconnected_at -> Nullable<Timestamp>,
+        disconnected_reason -> Nullable<Text>,
+        disconnects -> Integer,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        calendar_id -> Nullable<Text>,
+        last_sync_at -> Nullable<Timestamp>,
+        sync_token -> Nullable<Text>,
+        sync_errors -> Integer,
+        sync_enabled -> Bool,
+    }
+}
+
+diesel::table! {
+    video_integrations (id) {
+        id -> Text,
+        organizer_id -> Text,
+        provider -> Text,
+        provider_user_id -> Nullable<Text>,
+        provider_email -> Nullable<Text>,
+        is_active -> Bool,
+        access_token -> Nullable<Binary>,
+        refresh_token -> Nullable<Binary>,
+        token_expires_at -> Nullable<Timestamp>,
+        scope -> Nullable<Text>,
+        version -> Integer,
+        refreshed_at -> Nullable<Timestamp>,
+        refresh_errors -> Integer,
+        refresh_error -> Nullable<Text>,
+        disconnected_at -> Nullable<Timestamp>,
+        disconnected_reason -> Nullable<Text>,
+        disconnects -> Integer,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        last_api_call -> Nullable<Timestamp>,
+        api_calls_today -> Integer,
+        rate_limit_reset_at -> Nullable<Timestamp>,
+        auto_generate_links -> Bool,
+    }
+}
+
+diesel::table! {
+    webhook_integrations (id) {
+        id -> Text,
+        organizer_id -> Text,
+        name -> Text,
+        webhook_url -> Text,
+        method -> Text,
+        events -> Text,
+        headers -> Nullable<Binary>,
+        secret_key -> Nullable<Binary>,
+        old_secret_key -> Nullable<Binary>,
+        old_secret_until -> Nullable<Timestamp>,
+        signature -> Text,
+        signature_header -> Text,
+        signature_prefix -> Bool,
+        retry_failed -> Bool,
+        max_retries -> Integer,
+        timeout_seconds -> Integer,
+        max_concurrent -> Nullable<Integer>,
+        max_per_second -> Nullable<Integer>,
+        ordered -> Bool,
+        is_active -> Bool,
+        disabled_at -> Nullable<Timestamp>,
+        disabled_reason -> Nullable<Text>,
+        success_count -> BigInt,
+        failure_count -> BigInt,
+        last_triggered_at -> Nullable<Timestamp>,
+        last_success_at -> Nullable<Timestamp>,
+        failures_in_a_row -> Integer,
+        failing_since -> Nullable<Timestamp>,
+        warnings -> Integer,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (id) {
+        id -> Text,
+        endpoint_id -> Text,
+        organizer_id -> Text,
+        event_type -> Text,
+        subject -> Nullable<Text>,
+        booking_id -> Nullable<Text>,
+        payload -> Binary,
+        payload_bytes -> Integer,
+        status -> Text,
+        attempt_number -> Integer,
+        response_status -> Nullable<Integer>,
+        response_body -> Nullable<Text>,
+        error_message -> Nullable<Text>,
+        job_id -> Text,
+        created_at -> Timestamp,
+        last_attempt_at -> Timestamp,
+        next_attempt_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    webhook_attempts (delivery_id, job_id, run) {
+        delivery_id -> Text,
+        job_id -> Text,
+        run -> Integer,
+        attempt -> Integer,
+        attempted_at -> Timestamp,
+        duration_ms -> BigInt,
+        response_status -> Nullable<Integer>,
+        response_headers -> Nullable<Text>,
+        response_body -> Nullable<Text>,
+        error_message -> Nullable<Text>,
+        next_attempt_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    integration_logs (id) {
+        id -> Text,
+        log_type -> Text,
+        integration_type -> Text,
+        integration_id -> Nullable<Text>,
+        organizer_id -> Nullable<Text>,
+        booking_id -> Nullable<Text>,
+        message -> Text,
+        details -> Nullable<Text>,
+        success -> Bool,
+        job_id -> Nullable<Text>,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    notifications (id) {
+        id -> Text,
+        kind -> Text,
+        recipient -> Text,
+        organizer_id -> Nullable<Text>,
+        integration_id -> Nullable<Text>,
+        message_id -> Text,
+        status -> Text,
+        error -> Nullable<Text>,
+        job_id -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    suppressed_addresses (address) {
+        address -> Text,
+        reason -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    legal_holds (scope, key) {
+        scope -> Text,
+        key -> Text,
+        reason -> Text,
+        placed_by -> Text,
+        placed_at -> Timestamp,
+    }
+}

@@ -1,10 +1,13 @@
-//! What a running job knows of itself.
+//! What a running job knows of itself, and what it may use.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
-use liaison_queue::{Claimed, JobId, bonds::BatchEnd};
+use chrono::{DateTime, Utc};
+use liaison_queue::{Claimed, JobId, Receipt, bonds::BatchEnd, clock::Millis, outcome::Failure};
+use liaison_store::{Fact, LogEntry, Store};
+use serde_json::Value;
 
-use super::{Limits, Trace};
+use super::{Journal, Limits, Services, Trace};
 
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -12,20 +15,79 @@ pub struct Context {
     pub id: JobId,
     /// Which attempt this is; the first is 1.
     pub attempt: u32,
+    /// When the host asked for it: the same over all attempts.
+    pub enqueued_at: DateTime<Utc>,
     /// If this job follows a batch: how the jobs of that batch have ended.
     pub batch: Option<BatchEnd>,
     /// What it may do how often, over all daemons.
     pub limits: Limits,
     /// Where it stands among all that its host began: for the header of a call, and a span around it.
     pub trace: Trace,
+    pub(crate) services: Arc<Services>,
+    journal: Journal,
     job: Arc<Claimed>,
+    began: (Millis, Instant),
+}
+
+/// What the daemon gives to a run beside the job.
+#[derive(Debug)]
+pub struct Surroundings {
+    pub limits: Limits,
+    pub trace: Trace,
+    pub services: Arc<Services>,
+    pub journal: Journal,
 }
 
 impl Context {
+    /// For a run that begins now.
     #[must_use]
-    pub fn of(job: &Arc<Claimed>, limits: Limits, trace: Trace) -> Self {
-        let (id, attempt, batch) = (job.id.clone(), job.attempt(), job.batch_end());
-        Self { id, attempt, batch, limits, trace, job: Arc::clone(job) }
+    pub fn of(job: &Arc<Claimed>, now: Millis, around: Surroundings) -> Self {
+        let (id, attempt, batch, enqueued_at) =
+            (job.id.clone(), job.attempt(), job.batch_end(), job.enqueued_at.date());
+        let Surroundings { limits, trace, services, journal } = around;
+        let (began, job) = ((now, Instant::now()), Arc::clone(job));
+        Self { id, attempt, enqueued_at, batch, limits, trace, services, journal, job, began }
+    }
+
+    /// What time it is for Redis, which all daemons share.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        let (began, since) = &self.began;
+        began.plus(since.elapsed()).date()
+    }
+
+    /// The store.
+    ///
+    /// # Errors
+    /// Where nothing is recorded: a benchmark of the bare queue runs no such job.
+    pub fn store(&self) -> Result<&Store, Failure> {
+        self.services.store.as_ref().ok_or_else(|| Failure::fatal("this process has no store"))
+    }
+
+    /// Leave a line in the integration log, with the run: its id and its time are set here.
+    pub(crate) fn log(&self, entry: LogEntry) {
+        let (id, created_at) = (JobId::generate().to_string(), self.now());
+        self.note(Fact::Log(LogEntry { id, created_at, ..entry }));
+    }
+
+    /// Leave this with the run. What is not recorded, such as a snooze, leaves nothing.
+    pub(crate) fn note(&self, fact: Fact) {
+        self.journal.note(fact);
+    }
+
+    /// Ask for other jobs. Each has an id that follows from this job, so that asking again is asking once.
+    ///
+    /// # Errors
+    /// A retry when Redis does not answer, and fatal when an envelope is refused: the same would be refused again.
+    pub(crate) async fn enqueue(&self, envelopes: &[Value]) -> Result<(), Failure> {
+        let texts: Vec<String> = envelopes.iter().map(Value::to_string).collect();
+        let receipts = self.services.producer.enqueue(&texts).await;
+        let receipts = receipts.map_err(|fault| Failure::retry(format!("enqueue what follows: {fault}")))?;
+        let refused = receipts.into_iter().find_map(|receipt| match receipt {
+            Receipt::Rejected { reason } => Some(reason),
+            Receipt::Queued { .. } | Receipt::Duplicate { .. } => None,
+        });
+        refused.map_or(Ok(()), |reason| Err(Failure::fatal(format!("what follows was refused: {reason}"))))
     }
 
     /// Until somebody takes the job back. A handler that waits for long should stop then, and put things in order; one

@@ -1,0 +1,2 @@
+DROP TABLE video_integrations;
+DROP TABLE calendar_integrations;

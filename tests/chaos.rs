@@ -148,9 +148,10 @@ fn mention(figure: &str) {
     println!("{figure}");
 }
 
-/// SIGTERM for all of them, which must end well.
+/// SIGTERM for all of them, which must end well. One that was just started does not listen yet, and would end of it.
 fn stop(daemons: impl IntoIterator<Item = Daemon>) {
     for daemon in daemons {
+        until("the daemon listens to signals", || daemon.hears(Signal::TERM));
         daemon.stop();
     }
 }

@@ -6,8 +6,8 @@
 use std::{sync::LazyLock, time::Duration};
 
 use prometheus::{
-    Histogram, HistogramVec, IntCounter, IntCounterVec, register_histogram_vec, register_int_counter,
-    register_int_counter_vec,
+    Histogram, HistogramVec, IntCounter, IntCounterVec, register_histogram, register_histogram_vec,
+    register_int_counter, register_int_counter_vec,
 };
 
 use crate::names::QueueName;
@@ -19,9 +19,9 @@ pub const SIZES: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 50.0, 200.0, 500.0, 1000.0];
 
 const INVARIANT: &str = "a meter is registered once, under a name of its own";
 
-static CLAIMED: LazyLock<HistogramVec> = LazyLock::new(|| {
-    let help = "Jobs in each claim that brought some";
-    register_histogram_vec!("liaison_claim_batch_size", help, &["queue"], SIZES.to_vec()).expect(INVARIANT)
+static CLAIMED: LazyLock<Histogram> = LazyLock::new(|| {
+    let help = "Jobs in each claim that brought some, over all queues";
+    register_histogram!("liaison_claim_batch_size", help, SIZES.to_vec()).expect(INVARIANT)
 });
 static WAITED: LazyLock<HistogramVec> = LazyLock::new(|| {
     let help = "From the enqueueing of a job without a delay to the start of its first run";
@@ -71,7 +71,7 @@ impl Meters {
     pub(crate) fn of(queue: &QueueName) -> Self {
         let label = &[queue.as_str()];
         Self {
-            claimed: CLAIMED.with_label_values(label),
+            claimed: CLAIMED.clone(),
             waited: WAITED.with_label_values(label),
             taken_back: TAKEN_BACK.with_label_values(label),
             crashed: CRASHED.with_label_values(label),
@@ -104,4 +104,5 @@ pub(crate) fn redis_connected_again() {
 pub fn begin() {
     LazyLock::force(&REDIS_ERRORS);
     LazyLock::force(&CONNECTS);
+    LazyLock::force(&CLAIMED);
 }

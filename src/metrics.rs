@@ -49,8 +49,13 @@ pub(crate) fn histograms(name: &str, help: &str, labels: &[&str]) -> HistogramVe
 
 /// Everything, as Prometheus reads it.
 pub(crate) fn text() -> String {
-    TextEncoder::new().encode_to_string(&prometheus::gather()).unwrap_or_else(|fault| {
+    let families = prometheus::gather();
+    let samples: usize = families.iter().map(|family| family.get_metric().len()).sum();
+    // Histograms have a dozen lines each, and half of all samples are of one: written without growing.
+    let mut text = String::with_capacity(samples * 256);
+    if let Err(fault) = TextEncoder::new().encode_utf8(&families, &mut text) {
         warn!(error = %fault, "metrics cannot be written");
-        String::new()
-    })
+        text.clear();
+    }
+    text
 }

@@ -4,14 +4,17 @@
 //! until one succeeds, rather than old ones.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures_util::future::join_all;
 use liaison_queue::{Flow, Inspector, Link, QueueError, QueueName, Stage as Step, clock::Clock, shards};
-use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{
+    GaugeVec, IntGauge, IntGaugeVec, Opts,
+    core::{MetricVec, MetricVecBuilder},
+};
 
 use super::{gauges, register};
 use crate::vitals::Report;
@@ -99,6 +102,8 @@ pub(crate) struct States {
     age: GaugeVec,
     ready: IntGauge,
     healthy: IntGauge,
+    /// The queues of the last scrape: of this process, and those that were looked at.
+    shown: [Mutex<BTreeSet<QueueName>>; 2],
 }
 
 static STATES: LazyLock<States> = LazyLock::new(States::new);
@@ -150,6 +155,7 @@ impl States {
             age: seconds("liaison_depths_age_seconds", "How old the figures of the queues are", &[]),
             ready: gauge("liaison_ready", "1 while nothing is missing: what /readyz says"),
             healthy: gauge("liaison_healthy", "1 while every part progresses: what /healthz says"),
+            shown: Default::default(),
         }
     }
 
@@ -160,16 +166,20 @@ impl States {
         states.healthy.set(report.is_healthy().into());
         states.slots.set(slots.into());
         let int = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        for queue in gone(&states.shown[0], flows.iter().map(|(queue, _)| queue)) {
+            states.of_process.iter().for_each(|(gauge, _)| forget(gauge, &queue));
+        }
         for (gauge, of) in &states.of_process {
-            gauge.reset();
             for (queue, flow) in flows {
                 gauge.with_label_values(&[queue.as_str()]).set(int(of(flow) as u64));
             }
         }
         let known = depths.known();
-        states.oldest.reset();
+        for queue in gone(&states.shown[1], known.keys()) {
+            states.of_queue.iter().for_each(|(gauge, _)| forget(gauge, &queue));
+            forget(&states.oldest, &queue);
+        }
         for (gauge, of) in &states.of_queue {
-            gauge.reset();
             for (queue, depth) in &known {
                 gauge.with_label_values(&[queue.as_str()]).set(int(of(depth)));
             }
@@ -182,4 +192,19 @@ impl States {
             states.age.with_label_values::<&str>(&[]).set(age.as_secs_f64());
         }
     }
+}
+
+/// Those of the last scrape that are not among these. Only their gauges are taken away: to make all of them anew costs
+/// as much as to write them.
+fn gone<'a>(shown: &Mutex<BTreeSet<QueueName>>, now: impl Iterator<Item = &'a QueueName>) -> Vec<QueueName> {
+    let now: BTreeSet<_> = now.cloned().collect();
+    let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+    let gone = shown.difference(&now).cloned().collect();
+    *shown = now;
+    gone
+}
+
+fn forget<M: MetricVecBuilder>(gauges: &MetricVec<M>, queue: &QueueName) {
+    // One that was never set is as gone.
+    let _ = gauges.remove_label_values(&[queue.as_str()]);
 }

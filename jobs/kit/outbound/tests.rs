@@ -73,7 +73,7 @@ impl Receiver {
         Self::at(Ipv4Addr::LOCALHOST, 0, says, then).await
     }
 
-    async fn is_gone(mut self) {
+    async fn leave(mut self) {
         self.tasks.shutdown().await;
     }
 
@@ -124,12 +124,12 @@ async fn hear(guest: &mut TcpStream) -> Option<String> {
 
 /// A dialer that may call the receivers of these tests: one address of loopback, and no other.
 fn dialer() -> Outbound {
-    dialer_with(OutboundSettings::default(), Arc::new(System))
+    dialer_with(OutboundSettings::default(), System)
 }
 
-fn dialer_with(settings: OutboundSettings, lookup: Arc<dyn Lookup>) -> Outbound {
+fn dialer_with(settings: OutboundSettings, lookup: impl Lookup + 'static) -> Outbound {
     let settings = OutboundSettings { allow: "127.0.0.1".parse().unwrap(), ..settings };
-    Outbound::with(&settings, &lookup).unwrap()
+    Outbound::with(&settings, &(Arc::new(lookup) as Arc<dyn Lookup>)).unwrap()
 }
 
 /// Says another address each time it is asked, and the last one for ever.
@@ -149,7 +149,7 @@ impl Rebinding {
     }
 }
 
-impl Lookup for Rebinding {
+impl Lookup for Arc<Rebinding> {
     fn lookup(&self, _: &str) -> Looking {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut answers = self.answers.lock().unwrap();
@@ -262,7 +262,7 @@ async fn a_name_that_changes_its_mind_gains_nothing() {
     let port = good.address.port();
     let evil = Receiver::at(Ipv4Addr::new(127, 0, 0, 2), port, "HTTP/1.1 200 OK\r\n\r\n", Then::Close).await;
     let names = Rebinding::new(&[&[[127, 0, 0, 1]], &[[127, 0, 0, 2]]]);
-    let outbound = dialer_with(OutboundSettings::default(), Arc::<Rebinding>::clone(&names));
+    let outbound = dialer_with(OutboundSettings::default(), Arc::clone(&names));
     let url = format!("http://rebinding.example:{port}/");
     // Once for the connection: between the judgement and the connection nobody asks again.
     let answer = outbound.send(Call::get(url.as_str())).await.unwrap();
@@ -272,7 +272,7 @@ async fn a_name_that_changes_its_mind_gains_nothing() {
     assert!(fault.is_permanent() && fault.to_string().contains("leads to 127.0.0.2, which is loopback"), "{fault}");
     assert_eq!((names.asked(), evil.connections(), good.connections()), (2, 0, 1));
     // Of several addresses only the allowed one is tried, even if nobody is there.
-    good.is_gone().await;
+    good.leave().await;
     let names = Rebinding::new(&[&[[127, 0, 0, 2], [127, 0, 0, 1]]]);
     let outbound = dialer_with(OutboundSettings::default(), names);
     let fault = outbound.send(Call::get(url)).await.unwrap_err();
@@ -314,7 +314,7 @@ async fn a_proxy_is_used_for_all_but_what_is_near() {
         allow_hosts: "near.example".parse().unwrap(),
         ..OutboundSettings::default()
     };
-    let outbound = dialer_with(settings, Arc::<Rebinding>::clone(&names));
+    let outbound = dialer_with(settings, Arc::clone(&names));
     let status = |url: String| {
         let outbound = outbound.clone();
         async move { outbound.send(Call::get(url)).await.map(|answer| answer.status.as_u16()) }

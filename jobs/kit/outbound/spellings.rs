@@ -170,7 +170,7 @@ const REFUSED: &[&str] = &[
     "gopher://127.0.0.1:6379/_PING",
     "data:,a",
     "javascript:alert(1)",
-    "unix:///run/redis.sock",
+    "unix:///run/a.sock",
     "ws://public.example/",
     "blob:http://public.example/a",
     "HTTPX://a/",

@@ -180,7 +180,7 @@ async fn look_at_redis(app: &App) -> Seen {
 async fn within<T, E: Into<anyhow::Error>>(look: impl Future<Output = Result<T, E>>) -> Result<T, String> {
     match tokio::time::timeout(LOOK, look).await {
         Ok(Ok(seen)) => Ok(seen),
-        Ok(Err(fault)) => Err(format!("{:#}", fault.into())),
+        Ok(Err(fault)) => Err(liaison_queue::chain(fault.into().as_ref())),
         Err(_) => Err(format!("no answer within {LOOK:?}")),
     }
 }

@@ -172,7 +172,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn entries(&mut self, written: &[Spanned<DeValue<'_>>]) -> Vec<Entry> {
-        let mut names: BTreeMap<EntryName, usize> = BTreeMap::new();
+        let mut names = BTreeMap::new();
         let mut entries = Vec::new();
         for (index, entry) in written.iter().enumerate() {
             let origin = self.document.at(entry.span().start);
@@ -194,15 +194,29 @@ impl Reading<'_> {
                 continue;
             };
             self.refuse_unknown(&key, keys);
+            self.refuse_repeated(&key, keys, index, &mut names);
             let Some(entry) = self.entry(&key, keys, &origin) else { continue };
-            if let Some(other) = names.insert(entry.name.clone(), index) {
-                let problem = format!("{} is also the name of schedule[{other}]", quote(entry.name.as_str()));
-                let remedy = "rename one; its past hangs on its name";
-                self.mistakes.push(mistake(&format!("{key}.name"), origin, problem, "each name once", remedy));
-            }
             entries.push(entry);
         }
         entries
+    }
+
+    /// A name that stands twice, whatever else is wrong with its entries.
+    fn refuse_repeated<'k>(
+        &mut self,
+        key: &str,
+        keys: &'k DeTable<'_>,
+        index: usize,
+        names: &mut BTreeMap<&'k str, usize>,
+    ) {
+        let Some((_, value)) = keys.iter().find(|(name, _)| name.get_ref() == "name") else { return };
+        let Some(name) = value.get_ref().as_str() else { return };
+        if let Some(other) = names.insert(name, index) {
+            let problem = format!("{} is also the name of schedule[{other}]", quote(name));
+            let remedy = "rename one; its past hangs on its name";
+            let origin = self.document.at(value.span().start);
+            self.mistakes.push(mistake(&format!("{key}.name"), origin, problem, "each name once", remedy));
+        }
     }
 
     fn refuse_unknown(&mut self, key: &str, keys: &DeTable<'_>) {

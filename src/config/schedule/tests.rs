@@ -116,6 +116,11 @@ fn two_entries_of_one_name_are_refused() {
         ("scheduler.toml:5 schedule[1].name", "\"a\" is also the name of schedule[0]")
     );
     assert_eq!(remedy, "rename one; its past hangs on its name");
+    // Also when the entries have other mistakes.
+    let wrong = one.replace("@daily", "61 * * * *");
+    let places: Vec<_> = mistakes(&format!("{wrong}{wrong}")).into_iter().map(|(place, ..)| place).collect();
+    assert_eq!(places.iter().filter(|place| place.ends_with("schedule[1].name")).count(), 1, "{places:?}");
+    assert_eq!(places.len(), 3, "{places:?}");
 }
 
 #[test]

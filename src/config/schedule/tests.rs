@@ -90,6 +90,7 @@ catch_up = 'all'
             "scheduler.toml:16 schedule[1].cron: cron \"0 0 30 2 *\": it can never fire: no month that it names has such a day",
             "scheduler.toml:21 schedule[2].args: args.ms: invalid type: string, expected u32; see what `sleep` takes",
             "scheduler.toml:22 schedule[2].timezone: no time zone is called \"berlin\"",
+            "scheduler.toml:24 schedule[3].name: \"d\" is also the name of schedule[2]",
             "scheduler.toml:26 schedule[3].cron: cron \"* *\": it has 2 fields; write 5, minute hour day month weekday, or 6 with the second before them",
             "scheduler.toml:27 schedule[3].catch_up: \"all\" is none of them",
             "scheduler.toml:28 \"shedule\": is not known",
@@ -113,7 +114,7 @@ fn two_entries_of_one_name_are_refused() {
     let [(place, said, remedy)] = &mistakes(&format!("{one}{one}"))[..] else { panic!("one mistake") };
     assert_eq!(
         (place.as_str(), said.as_str()),
-        ("scheduler.toml:5 schedule[1].name", "\"a\" is also the name of schedule[0]")
+        ("scheduler.toml:6 schedule[1].name", "\"a\" is also the name of schedule[0]")
     );
     assert_eq!(remedy, "rename one; its past hangs on its name");
     // Also when the entries have other mistakes.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::FutureExt as _;
-use liaison_jobs::Services;
+use liaison_jobs::{MailFault, MailTransport, Mailer, MailerOptions, Services, SmtpOptions};
 use liaison_queue::{
     Changes, Flow, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName,
     Reread, Screen, SentinelUser, Served, Settings, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions,
@@ -18,7 +18,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, schedule::Schedule, secret::Secret},
+    config::{Config, mail::Transport, schedule::Schedule, secret::Secret},
     historian::Historian,
     isolation::{Again, Wards},
     metrics::runs::RunMeters,
@@ -209,7 +209,8 @@ impl App {
         }
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
-        let services = Arc::new(Services { store: store.clone(), producer: self.producer() });
+        let mailer = self.mailer()?;
+        let services = Arc::new(Services { store: store.clone(), producer: self.producer(), mailer });
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
@@ -260,6 +261,14 @@ impl App {
         (scheduler, recording)
     }
 
+    /// How mail gets out.
+    pub(crate) fn mailer(&self) -> Result<Mailer> {
+        mailer(&self.config).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!(faults.join("\n"))
+        })
+    }
+
     pub(crate) fn options(&self) -> Result<WorkerOptions> {
         let config = &self.config;
         Ok(WorkerOptions {
@@ -273,6 +282,47 @@ impl App {
             vitals: self.vitals.clone(),
         })
     }
+}
+
+/// What sends mail, from its section and the files that it names.
+pub(crate) fn mailer(config: &Config) -> Result<Mailer, Vec<MailFault>> {
+    let mail = &config.mail;
+    let read = |key: &'static str, path: &std::path::Path| {
+        std::fs::read(path).map_err(|fault| {
+            let problem = format!("{} cannot be read: {fault}", path.display());
+            vec![MailFault { key, problem, remedy: "correct the path, or let the daemon's user read the file" }]
+        })
+    };
+    let transport = match (mail.transport, &mail.folder) {
+        (Transport::Smtp, _) => {
+            let password = match &mail.password_file {
+                Some(path) => {
+                    Some(String::from_utf8_lossy(&read("password_file", path)?).trim_end_matches(['\r', '\n']).to_owned())
+                }
+                None => mail.password.as_ref().map(|secret| secret.expose().to_owned()),
+            };
+            MailTransport::Smtp(SmtpOptions {
+                host: mail.host.trim_matches(['[', ']']).to_owned(),
+                port: mail.port,
+                security: mail.security,
+                user: mail.user.clone(),
+                password,
+                timeout: mail.timeout,
+                connections: mail.connections as usize,
+                helo: mail.helo.clone().unwrap_or_else(host_name),
+                ca_pem: mail.ca_file.as_deref().map(|path| read("ca_file", path)).transpose()?,
+            })
+        }
+        (Transport::File, Some(folder)) => MailTransport::File(folder.clone()),
+        (Transport::Console, _) | (Transport::File, None) => MailTransport::Console,
+    };
+    Mailer::new(MailerOptions {
+        transport,
+        from: mail.from.clone(),
+        operator: mail.operator.clone(),
+        templates: mail.templates.clone(),
+        reconnect_url: mail.reconnect_url.clone(),
+    })
 }
 
 /// The queues to serve, as the worker wants to know them.

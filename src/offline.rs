@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::{
-    app::App,
+    app::{self, App},
     config::{Config, mistake::Mistake, schedule},
     traces::Destination,
 };
@@ -31,6 +31,13 @@ pub(crate) fn mistakes(config: &Config) -> Vec<Mistake> {
         let key = format!("traces.{}", unfit.key);
         found.push(mistake(config, &key, unfit.problem, "a collector and the files for it", unfit.remedy));
     }
+    for fault in app::mailer(config).err().unwrap_or_default() {
+        let key = format!("mail.{}", fault.key);
+        // A file that is not there was named above.
+        if found.iter().all(|known| known.key != key) || fault.key == "templates" {
+            found.push(mistake(config, &key, fault.problem, "what a mail can be made of", fault.remedy));
+        }
+    }
     found.extend(schedule::mistakes(config));
     found
 }
@@ -46,6 +53,8 @@ fn files(config: &Config) -> Vec<Mistake> {
         ("store.key_file", &config.store.key_file),
         ("traces.ca_file", &config.traces.ca_file),
         ("traces.headers_file", &config.traces.headers_file),
+        ("mail.password_file", &config.mail.password_file),
+        ("mail.ca_file", &config.mail.ca_file),
     ];
     let named = named.into_iter().filter_map(|(key, path)| Some((key, path.as_deref()?)));
     named.filter_map(|(key, path)| file(config, key, path)).collect()

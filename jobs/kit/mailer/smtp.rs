@@ -202,7 +202,11 @@ impl Post {
         match answer {
             Answer::Yes => unreachable!("a yes is no fault"),
             Answer::No { code, said } => {
-                Fault::Later(format!("{host}:{port} takes no mail now: {code} {}", mask_all(&said)))
+                let reason = format!("{host}:{port} takes no mail now: {code} {}", mask_all(&said));
+                match judge(Step::Connect, code, &said) {
+                    Verdict::Misconfigured => Fault::Misconfigured { reason, first: true },
+                    Verdict::Later | Verdict::Never { .. } => Fault::Later(reason),
+                }
             }
             Answer::Gone(why) if why.contains("certificate") => {
                 let why = mask_all(&why);

@@ -338,6 +338,6 @@ mod tests {
         }
         let names: Vec<_> = fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()).collect();
         assert_eq!(names.len(), 1, "{names:?}");
-        assert!(fs::read_to_string(&names[0]).unwrap().contains("If you can read it, mail works."));
+        assert!(fs::read_to_string(&names[0]).unwrap().contains("Subject: Liaison: a test\r\n"));
     }
 }

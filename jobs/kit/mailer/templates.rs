@@ -220,7 +220,7 @@ fn with_links(line: &str) -> String {
         if !word.starts_with("https://") && !word.starts_with("http://") {
             return escape(word);
         }
-        let link = word.trim_end_matches(['.', ',', ';', ':', ')', '!', '?']);
+        let link = word.trim_end_matches(['.', ',', ';', ':', ')', '!', '?', '"', '\'']);
         format!("<a href=\"{0}\">{0}</a>{1}", escape(link), escape(&word[link.len()..]))
     });
     words.collect::<Vec<_>>().join(" ")

@@ -34,30 +34,33 @@ pub(crate) struct SendEmail {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(from = "OneOrMany")]
+#[serde(try_from = "OneOrMany")]
 struct To(Vec<Recipient>);
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a mail address, or a list of some")]
 enum OneOrMany {
-    One(Recipient),
-    Many(Vec<Recipient>),
+    One(String),
+    Many(Vec<String>),
 }
 
-impl From<OneOrMany> for To {
+impl TryFrom<OneOrMany> for To {
+    type Error = String;
+
     /// Each once, in the order in which they were named.
-    fn from(written: OneOrMany) -> Self {
+    fn try_from(written: OneOrMany) -> Result<Self, String> {
         let mut all: Vec<Recipient> = Vec::new();
         let named = match written {
             OneOrMany::One(one) => vec![one],
             OneOrMany::Many(many) => many,
         };
         for one in named {
+            let one: Recipient = one.parse()?;
             if all.iter().all(|known| known.key() != one.key()) {
                 all.push(one);
             }
         }
-        Self(all)
+        Ok(Self(all))
     }
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::FutureExt as _;
-use liaison_jobs::{MailFault, MailTransport, Mailer, MailerOptions, Services, SmtpOptions};
+use liaison_jobs::{Mailer, Services};
 use liaison_queue::{
     Changes, Flow, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName,
     Reread, Screen, SentinelUser, Served, Settings, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions,
@@ -18,9 +18,10 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    config::{Config, mail::Transport, schedule::Schedule, secret::Secret},
+    config::{Config, schedule::Schedule, secret::Secret},
     historian::Historian,
     isolation::{Again, Wards},
+    mailer,
     metrics::runs::RunMeters,
     patience::Patience,
     recorder::Recorder,
@@ -50,6 +51,8 @@ pub(crate) struct App {
     pub(crate) condition: Condition,
     /// When work starts by itself, as it was read last.
     pub(crate) schedule: watch::Sender<Arc<Schedule>>,
+    /// Standard output is for programs: what is shown to people goes to standard error.
+    pub(crate) aside: bool,
     /// The file that was read, for operators to tell daemons apart.
     pub(crate) file: Option<String>,
 }
@@ -98,6 +101,7 @@ impl App {
             vitals: Vitals::default(),
             condition: Condition::default(),
             schedule: watch::Sender::default(),
+            aside: false,
             file: None,
         })
     }
@@ -263,7 +267,7 @@ impl App {
 
     /// How mail gets out.
     pub(crate) fn mailer(&self) -> Result<Mailer> {
-        mailer(&self.config).map_err(|faults| {
+        mailer::of(&self.config, self.aside).map_err(|faults| {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
             anyhow::anyhow!(faults.join("\n"))
         })
@@ -282,47 +286,6 @@ impl App {
             vitals: self.vitals.clone(),
         })
     }
-}
-
-/// What sends mail, from its section and the files that it names.
-pub(crate) fn mailer(config: &Config) -> Result<Mailer, Vec<MailFault>> {
-    let mail = &config.mail;
-    let read = |key: &'static str, path: &std::path::Path| {
-        std::fs::read(path).map_err(|fault| {
-            let problem = format!("{} cannot be read: {fault}", path.display());
-            vec![MailFault { key, problem, remedy: "correct the path, or let the daemon's user read the file" }]
-        })
-    };
-    let transport = match (mail.transport, &mail.folder) {
-        (Transport::Smtp, _) => {
-            let password = match &mail.password_file {
-                Some(path) => {
-                    Some(String::from_utf8_lossy(&read("password_file", path)?).trim_end_matches(['\r', '\n']).to_owned())
-                }
-                None => mail.password.as_ref().map(|secret| secret.expose().to_owned()),
-            };
-            MailTransport::Smtp(SmtpOptions {
-                host: mail.host.trim_matches(['[', ']']).to_owned(),
-                port: mail.port,
-                security: mail.security,
-                user: mail.user.clone(),
-                password,
-                timeout: mail.timeout,
-                connections: mail.connections as usize,
-                helo: mail.helo.clone().unwrap_or_else(host_name),
-                ca_pem: mail.ca_file.as_deref().map(|path| read("ca_file", path)).transpose()?,
-            })
-        }
-        (Transport::File, Some(folder)) => MailTransport::File(folder.clone()),
-        (Transport::Console, _) | (Transport::File, None) => MailTransport::Console,
-    };
-    Mailer::new(MailerOptions {
-        transport,
-        from: mail.from.clone(),
-        operator: mail.operator.clone(),
-        templates: mail.templates.clone(),
-        reconnect_url: mail.reconnect_url.clone(),
-    })
 }
 
 /// The queues to serve, as the worker wants to know them.

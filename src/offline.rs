@@ -4,8 +4,9 @@
 use std::path::Path;
 
 use crate::{
-    app::{self, App},
+    app::App,
     config::{Config, mistake::Mistake, schedule},
+    mailer,
     traces::Destination,
 };
 
@@ -31,7 +32,7 @@ pub(crate) fn mistakes(config: &Config) -> Vec<Mistake> {
         let key = format!("traces.{}", unfit.key);
         found.push(mistake(config, &key, unfit.problem, "a collector and the files for it", unfit.remedy));
     }
-    for fault in app::mailer(config).err().unwrap_or_default() {
+    for fault in mailer::of(config, false).err().unwrap_or_default() {
         let key = format!("mail.{}", fault.key);
         // A file that is not there was named above.
         if found.iter().all(|known| known.key != key) || fault.key == "templates" {

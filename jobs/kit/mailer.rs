@@ -92,7 +92,8 @@ impl fmt::Debug for SmtpOptions {
 /// How mail gets out.
 #[derive(Debug, Clone)]
 pub enum MailTransport {
-    Console,
+    /// Standard output; or standard error, where standard output is for programs.
+    Console { aside: bool },
     /// One file for each letter in this folder.
     File(PathBuf),
     Smtp(SmtpOptions),
@@ -139,7 +140,7 @@ pub struct Mailer {
 
 #[derive(Debug)]
 enum Way {
-    Console,
+    Console { aside: bool },
     File(PathBuf),
     Smtp(Box<Post>),
 }
@@ -163,7 +164,7 @@ impl Mailer {
             wrong.extend(problems.into_iter().map(|problem| MailFault { key: "templates", problem, remedy }));
         });
         let way = match transport {
-            MailTransport::Console => Ok(Way::Console),
+            MailTransport::Console { aside } => Ok(Way::Console { aside }),
             MailTransport::File(folder) => Ok(Way::File(folder)),
             MailTransport::Smtp(options) => {
                 Post::new(options).map(|post| Way::Smtp(Box::new(post))).map_err(|fault| wrong.push(fault))
@@ -181,7 +182,7 @@ impl Mailer {
     #[must_use]
     pub fn place(&self) -> String {
         match &self.way {
-            Way::Console => "the console".to_owned(),
+            Way::Console { .. } => "the console".to_owned(),
             Way::File(folder) => folder.display().to_string(),
             Way::Smtp(post) => post.place(),
         }
@@ -214,10 +215,12 @@ impl Mailer {
         let bytes = letter.bytes(&self.from.0).map_err(Fault::Never)?;
         let all = || Delivery { accepted: to.to_vec(), ..Delivery::default() };
         match &self.way {
-            Way::Console => {
+            Way::Console { aside } => {
                 let names: Vec<&str> = to.iter().map(AsRef::as_ref).collect();
+                let line = format!("📧 [MOCK EMAIL] {} to {}\n", letter.content.subject, names.join(", "));
                 // A reader that went away is no failure of the mail.
-                let _ = writeln!(io::stdout(), "📧 [MOCK EMAIL] {} to {}", letter.content.subject, names.join(", "));
+                let line = line.as_bytes();
+                let _ = if *aside { io::stderr().write_all(line) } else { io::stdout().write_all(line) };
                 Ok(all())
             }
             Way::File(folder) => {
@@ -292,7 +295,7 @@ mod tests {
 
     #[test]
     fn what_is_filled_into_a_link_stays_in_its_place() {
-        let mailer = Mailer::new(options(MailTransport::Console)).unwrap();
+        let mailer = Mailer::new(options(MailTransport::Console { aside: false })).unwrap();
         let url = mailer.reconnect_url("google", "a&b=c/../", "é #1").unwrap();
         assert_eq!(url, "https://app.example/connect/google?who=a%26b%3Dc%2F..%2F&what=%C3%A9%20%231");
     }
@@ -303,7 +306,7 @@ mod tests {
             from: "nobody".to_owned(),
             operator: Some("a@b\nc".to_owned()),
             templates: Some("/nowhere".into()),
-            ..options(MailTransport::Console)
+            ..options(MailTransport::Console { aside: false })
         };
         let keys: Vec<&str> = Mailer::new(wrong).unwrap_err().iter().map(|fault| fault.key).collect();
         assert_eq!(keys, ["from", "operator", "templates"]);

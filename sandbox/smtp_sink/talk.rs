@@ -105,13 +105,15 @@ impl Talk<'_> {
             }
             "AUTH" => self.log_in(stream, line).await?.to_owned(),
             "MAIL" if needs_login => "530 5.7.0 Authentication required".to_owned(),
-            "MAIL" => match self.memory.day(|day| matches!(day, BadDay::Sender(_))) {
-                Some(BadDay::Sender(answer)) => answer.to_owned(),
-                _ => {
+            "MAIL" => {
+                let day = self.memory.day(|day| matches!(day, BadDay::Sender(_)));
+                if let Some(BadDay::Sender(answer)) = day {
+                    answer.to_owned()
+                } else {
                     *letter = (Some(address_of(line)), Vec::new());
                     "250 2.1.0 ok".to_owned()
                 }
-            },
+            }
             "RCPT" if letter.0.is_some() => {
                 let answer = self.memory.judge(&address_of(line));
                 if answer.starts_with("250") {

@@ -37,7 +37,7 @@ pub(crate) enum SuppressedCommand {
 }
 
 pub(crate) fn run(global: &Global, command: &MailCommand) -> Result<ExitCode> {
-    let app = global.app()?;
+    let app = App { aside: global.json, ..global.app()? };
     block_on(async {
         match command {
             MailCommand::Test { address } => test(&app, address, global.json).await,

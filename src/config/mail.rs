@@ -61,6 +61,7 @@ pub(crate) struct Mail {
 }
 
 impl Mail {
+    #[expect(clippy::too_many_lines, reason = "the table of the keys, one after the other")]
     pub(super) fn read(reader: &mut Reader) -> Self {
         let mut from = reader.section("mail");
         let transport = from.value(

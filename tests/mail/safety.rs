@@ -11,8 +11,8 @@ fn with_password(house: House, password: &str) -> House {
     house.set("LIAISON_MAIL__USER", "me@example.org").set("LIAISON_MAIL__PASSWORD_FILE", &file)
 }
 
-fn login() -> Option<(String, String)> {
-    Some(("me@example.org".to_owned(), "hunter2".to_owned()))
+fn login() -> (String, String) {
+    ("me@example.org".to_owned(), "hunter2".to_owned())
 }
 
 #[test]
@@ -22,7 +22,7 @@ fn tls_is_spoken_from_the_first_byte_or_after_starttls_and_the_login_comes_after
     let ca = folder.path().join("ca.crt").display().to_string();
     let other = folder.path().join("other.crt").display().to_string();
     for (security, at_once) in [("starttls", false), ("tls", true)] {
-        let server = MailServer::start(SmtpSettings { tls: tls.clone(), at_once, login: login() });
+        let server = MailServer::start(SmtpSettings { tls: tls.clone(), at_once, login: Some(login()) });
         let house = with_password(house(&server), "hunter2").set("LIAISON_MAIL__SECURITY", security);
         let house = house.set("LIAISON_MAIL__CA_FILE", &other);
         let refused = house.cli(&["mail", "test", "ann@example.org"]);
@@ -44,7 +44,7 @@ fn tls_is_spoken_from_the_first_byte_or_after_starttls_and_the_login_comes_after
 
 #[test]
 fn a_server_without_starttls_is_told_nothing() {
-    let server = MailServer::start(SmtpSettings { login: login(), ..SmtpSettings::default() });
+    let server = MailServer::start(SmtpSettings { login: Some(login()), ..SmtpSettings::default() });
     let house = with_password(house(&server), "hunter2").set("LIAISON_MAIL__SECURITY", "starttls");
     let worker = house.worker();
     send(&house, "a", &letter(&json!("ann@example.org")));
@@ -59,7 +59,7 @@ fn a_server_without_starttls_is_told_nothing() {
 
 #[test]
 fn who_may_not_log_in_is_loud_waits_long_and_gives_nothing_up() {
-    let server = MailServer::start(SmtpSettings { login: login(), ..SmtpSettings::default() });
+    let server = MailServer::start(SmtpSettings { login: Some(login()), ..SmtpSettings::default() });
     let house = with_password(house(&server), "wrong-secret");
     let worker = house.worker();
     for id in ["a", "b", "c"] {

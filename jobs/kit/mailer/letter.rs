@@ -114,9 +114,8 @@ pub(crate) fn digest(texts: &[&str]) -> String {
         hash.update(text.len().to_be_bytes());
         hash.update(text);
     }
-    hash.finalize().iter().take(16).fold(String::new(), |hex, byte| {
+    hash.finalize().iter().take(16).fold(String::new(), |mut hex, byte| {
         use std::fmt::Write as _;
-        let mut hex = hex;
         let _ = write!(hex, "{byte:02x}");
         hex
     })

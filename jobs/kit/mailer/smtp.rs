@@ -23,7 +23,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
     MailFault, Security, SmtpOptions,
-    address::{mask, mask_all},
+    address::mask_all,
     verdict::{Step, Verdict, judge},
 };
 
@@ -230,7 +230,6 @@ impl Post {
     ) -> (Result<Delivery, Fault>, bool) {
         let wide = connection.server_info().supports_feature(Extension::SmtpUtfEight);
         let mut parameters = Vec::new();
-        let is_plain = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
         if wide && !(is_plain(from) && to.iter().all(is_plain)) {
             parameters.push(MailParameter::SmtpUtfEight);
         }
@@ -241,35 +240,10 @@ impl Post {
             Answer::Yes => {}
             other => return self.refused(Step::Sender, "the sender", other),
         }
-        let mut delivery = Delivery::default();
-        for address in to {
-            if !wide && !is_plain(address) {
-                let reason = "the server takes no addresses with letters beyond ASCII".to_owned();
-                delivery.refused.push(Refusal { address: address.clone(), reason, nobody: false });
-                continue;
-            }
-            match self.ask(connection, Rcpt::new(address.clone(), Vec::new())).await {
-                Answer::Yes => delivery.accepted.push(address.clone()),
-                // It hangs up: what it said of this one counts for all.
-                Answer::No { code: 421, said } => {
-                    let other = Answer::No { code: 421, said };
-                    return self.refused(Step::Recipient, "a recipient", other);
-                }
-                Answer::No { code, said } => {
-                    let reason = format!("{code} {}", mask_all(&said));
-                    let refusal = |nobody| Refusal { address: address.clone(), reason: reason.clone(), nobody };
-                    match judge(Step::Recipient, code, &said) {
-                        Verdict::Later => delivery.deferred.push(refusal(false)),
-                        Verdict::Never { nobody } => delivery.refused.push(refusal(nobody)),
-                        Verdict::Misconfigured => {
-                            let other = Answer::No { code, said };
-                            return self.refused(Step::Recipient, &mask(address.as_ref()), other);
-                        }
-                    }
-                }
-                gone @ Answer::Gone(_) => return self.refused(Step::Recipient, "a recipient", gone),
-            }
-        }
+        let delivery = match self.recipients(connection, to, wide).await {
+            Ok(delivery) => delivery,
+            Err(answer) => return self.refused(Step::Recipient, "a recipient", answer),
+        };
         if delivery.accepted.is_empty() {
             return (Ok(delivery), true);
         }
@@ -291,6 +265,41 @@ impl Post {
             }
             Err(other) => self.refused(Step::Text, "the text", other),
         }
+    }
+
+    /// Each is judged alone. An answer that is about us and not about a recipient counts for all.
+    async fn recipients(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        to: &[Address],
+        wide: bool,
+    ) -> Result<Delivery, Answer> {
+        let mut delivery = Delivery::default();
+        for address in to {
+            if !wide && !is_plain(address) {
+                let reason = "the server takes no addresses with letters beyond ASCII".to_owned();
+                delivery.refused.push(Refusal { address: address.clone(), reason, nobody: false });
+                continue;
+            }
+            let (code, said) = match self.ask(connection, Rcpt::new(address.clone(), Vec::new())).await {
+                Answer::Yes => {
+                    delivery.accepted.push(address.clone());
+                    continue;
+                }
+                // It hangs up.
+                Answer::No { code: 421, said } => return Err(Answer::No { code: 421, said }),
+                Answer::No { code, said } => (code, said),
+                gone @ Answer::Gone(_) => return Err(gone),
+            };
+            let reason = format!("{code} {}", mask_all(&said));
+            let refusal = |nobody| Refusal { address: address.clone(), reason, nobody };
+            match judge(Step::Recipient, code, &said) {
+                Verdict::Later => delivery.deferred.push(refusal(false)),
+                Verdict::Never { nobody } => delivery.refused.push(refusal(nobody)),
+                Verdict::Misconfigured => return Err(Answer::No { code, said }),
+            }
+        }
+        Ok(delivery)
     }
 
     fn refused(&self, step: Step, what: &str, answer: Answer) -> (Result<Delivery, Fault>, bool) {
@@ -332,6 +341,10 @@ impl fmt::Debug for Post {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Post").field("place", &self.place()).finish_non_exhaustive()
     }
+}
+
+fn is_plain(address: &Address) -> bool {
+    AsRef::<str>::as_ref(address).is_ascii()
 }
 
 /// What an exchange came to.

@@ -8,8 +8,7 @@ mod send_email;
 use diagnostics::{Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 pub use kit::{
     Attribute, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer, MailerOptions, Sample,
-    Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates, Trace, Traceparent, judge_address,
-    nanos,
+    Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates, Trace, Traceparent, judge_address, nanos,
 };
 use notify_integration_disconnected::NotifyIntegrationDisconnected;
 use send_email::SendEmail;

@@ -96,8 +96,7 @@ impl Job for SendEmail {
             ..LogEntry::default()
         };
         let kind = self.template.unwrap_or_else(|| "email".to_owned());
-        let errand =
-            Errand { occasion, to: self.to.0, reply_to: self.reply_to, content, once: false, kind, line };
+        let errand = Errand { occasion, to: self.to.0, reply_to: self.reply_to, content, once: false, kind, line };
         Ok(Done(Some(send(ctx, &errand).await?.result())))
     }
 }
@@ -109,7 +108,9 @@ impl SendEmail {
             (None, Some(subject), Some(text)) => {
                 Ok(Content { subject: subject.clone(), text: text.clone(), html: self.html.clone() })
             }
-            (Some(_), _, _) => Err("`template` stands in place of `subject`, `text` and `html`; take those out".to_owned()),
+            (Some(_), _, _) => {
+                Err("`template` stands in place of `subject`, `text` and `html`; take those out".to_owned())
+            }
             (None, _, _) => Err("a mail needs `subject` and `text`, or `template` and `data`".to_owned()),
         }
     }

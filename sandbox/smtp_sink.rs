@@ -260,7 +260,8 @@ mod tests {
         answer
     }
 
-    const MAIL: &str = "EHLO me\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@x.example>\r\nRCPT TO:<c@x.example>\r\nDATA\r\n";
+    const MAIL: &str =
+        "EHLO me\r\nMAIL FROM:<a@x.example>\r\nRCPT TO:<b@x.example>\r\nRCPT TO:<c@x.example>\r\nDATA\r\n";
 
     #[tokio::test]
     async fn recipients_are_judged_alone_and_dots_are_undone() {

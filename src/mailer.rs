@@ -19,9 +19,9 @@ pub(crate) fn of(config: &Config, aside: bool) -> Result<Mailer, Vec<MailFault>>
     let transport = match (mail.transport, &mail.folder) {
         (Transport::Smtp, _) => {
             let password = match &mail.password_file {
-                Some(path) => {
-                    Some(String::from_utf8_lossy(&read("password_file", path)?).trim_end_matches(['\r', '\n']).to_owned())
-                }
+                Some(path) => Some(
+                    String::from_utf8_lossy(&read("password_file", path)?).trim_end_matches(['\r', '\n']).to_owned(),
+                ),
                 None => mail.password.as_ref().map(|secret| secret.expose().to_owned()),
             };
             MailTransport::Smtp(SmtpOptions {

@@ -93,7 +93,9 @@ impl fmt::Debug for SmtpOptions {
 #[derive(Debug, Clone)]
 pub enum MailTransport {
     /// Standard output; or standard error, where standard output is for programs.
-    Console { aside: bool },
+    Console {
+        aside: bool,
+    },
     /// One file for each letter in this folder.
     File(PathBuf),
     Smtp(SmtpOptions),

@@ -98,5 +98,8 @@ fn is_over(asked: &NotifyIntegrationDisconnected, account: &Integration) -> Opti
 }
 
 fn name_of(provider: &str) -> String {
-    NAMES.iter().find(|(known, _)| *known == provider).map_or_else(|| provider.to_owned(), |(_, name)| (*name).to_owned())
+    NAMES
+        .iter()
+        .find(|(known, _)| *known == provider)
+        .map_or_else(|| provider.to_owned(), |(_, name)| (*name).to_owned())
 }

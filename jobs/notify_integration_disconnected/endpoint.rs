@@ -43,12 +43,8 @@ pub(super) async fn find(asked: &NotifyIntegrationDisconnected, ctx: &Context) -
 fn is_over(stage: Stage, endpoint: &EndpointState) -> Option<Found> {
     let is_off = !endpoint.is_active || endpoint.disabled_at.is_some();
     match stage {
-        Stage::Warning if endpoint.failing_since.is_none() => {
-            Some(Found::TooEarly("it does not fail".to_owned()))
-        }
-        Stage::Disconnected | Stage::Disabled if !is_off => {
-            Some(Found::TooEarly("it is not switched off".to_owned()))
-        }
+        Stage::Warning if endpoint.failing_since.is_none() => Some(Found::TooEarly("it does not fail".to_owned())),
+        Stage::Disconnected | Stage::Disabled if !is_off => Some(Found::TooEarly("it is not switched off".to_owned())),
         Stage::Recovered if is_off || endpoint.failing_since.is_some() => {
             Some(Found::TooEarly("it does not work again".to_owned()))
         }

@@ -164,9 +164,7 @@ impl Talk<'_> {
             }
         }
         let (from, to) = std::mem::take(letter);
-        let day = self.memory.day(|day| {
-            matches!(day, BadDay::Text(_) | BadDay::LosesTheAnswer | BadDay::Slow(_))
-        });
+        let day = self.memory.day(|day| matches!(day, BadDay::Text(_) | BadDay::LosesTheAnswer | BadDay::Slow(_)));
         if let Some(BadDay::Text(answer)) = day {
             say(stream, answer).await?;
             return Ok(Next::On);

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use liaison_jobs::Security;
 
-use super::key::{Fault, Key, Setting, Value};
-use super::mistake::quote;
+use super::key::Key;
 use super::reader::{Reader, Section};
-use super::secret::{REDACTED, Secret};
+use super::secret::Secret;
+
+mod kinds;
+
+pub(crate) use kinds::Transport;
+use kinds::{Link, Mailbox, Password, Safety};
 
 pub(crate) const DEFAULT_TRANSPORT: Transport = Transport::Console;
 pub(crate) const DEFAULT_HOST: &str = "localhost";
@@ -23,9 +27,6 @@ pub(crate) const MAX_TIMEOUT: Duration = Duration::from_mins(3);
 pub(crate) const DEFAULT_CONNECTIONS: u32 = 4;
 pub(crate) const MIN_CONNECTIONS: u32 = 1;
 pub(crate) const MAX_CONNECTIONS: u32 = 64;
-
-/// What may stand in the link, for what it is about.
-const PLACES: [&str; 3] = ["{provider}", "{organizer}", "{integration}"];
 
 /// How mail gets out.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,8 +66,11 @@ impl Mail {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let mut from = reader.section("mail");
         let transport = from.value(
-            Key::new("transport", "How mail gets out: `console` prints that it would, `file` writes it down, `smtp` sends it.")
-                .default(DEFAULT_TRANSPORT),
+            Key::new(
+                "transport",
+                "How mail gets out: `console` prints that it would, `file` writes it down, `smtp` sends it.",
+            )
+            .default(DEFAULT_TRANSPORT),
         );
         let host = from.value(Key::new("host", "The mail server.").default(DEFAULT_HOST.to_owned()));
         let port = from.optional(
@@ -75,8 +79,11 @@ impl Mail {
                 .otherwise("587 with `starttls`, 465 with `tls`, 25 with `none`"),
         );
         let security = from.value(
-            Key::new("security", "How the way there is made safe. What the server cannot do is not done in clear instead.")
-                .default(Safety(Security::StartTls)),
+            Key::new(
+                "security",
+                "How the way there is made safe. What the server cannot do is not done in clear instead.",
+            )
+            .default(Safety(Security::StartTls)),
         );
         let in_clear = from.value(
             Key::new("allow_plaintext", "Whether `security = \"none\"` may be used to another machine.").default(false),
@@ -155,12 +162,7 @@ impl Mail {
             ),
             ("user", is_smtp && self.user.is_some() && !has_password, "has no password beside it", "set password_file"),
             ("password", self.user.is_none() && self.password.is_some(), "has no user beside it", "set user"),
-            (
-                "password_file",
-                self.user.is_none() && self.password_file.is_some(),
-                "has no user beside it",
-                "set user",
-            ),
+            ("password_file", self.user.is_none() && self.password_file.is_some(), "has no user beside it", "set user"),
             (
                 "password_file",
                 self.password.is_some() && self.password_file.is_some(),
@@ -180,122 +182,6 @@ impl Mail {
 /// Whether nobody can listen in between.
 fn is_here(host: &str) -> bool {
     host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// How mail gets out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd)]
-pub(crate) enum Transport {
-    Console,
-    File,
-    Smtp,
-}
-
-impl Transport {
-    pub(crate) const ALL: [Self; 3] = [Self::Console, Self::File, Self::Smtp];
-
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Console => "console",
-            Self::File => "file",
-            Self::Smtp => "smtp",
-        }
-    }
-}
-
-impl Setting for Transport {
-    const ALLOWED: &'static str = "console, file or smtp";
-
-    fn parse(written: &Value) -> Result<Self, Fault> {
-        let text = written.text()?;
-        let found = Self::ALL.into_iter().find(|transport| transport.as_str() == text);
-        found.ok_or_else(|| Fault::new(format!("{} is no way for mail", quote(text))))
-    }
-
-    fn show(&self) -> toml::Value {
-        toml::Value::String(self.as_str().to_owned())
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Safety(Security);
-
-impl PartialOrd for Safety {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        self.0.as_str().partial_cmp(other.0.as_str())
-    }
-}
-
-impl Setting for Safety {
-    const ALLOWED: &'static str = "starttls, tls or none";
-
-    fn parse(written: &Value) -> Result<Self, Fault> {
-        let text = written.text()?;
-        let found = Security::ALL.into_iter().find(|security| security.as_str() == text);
-        found.map(Self).ok_or_else(|| Fault::new(format!("{} makes nothing safe", quote(text))))
-    }
-
-    fn show(&self) -> toml::Value {
-        toml::Value::String(self.0.as_str().to_owned())
-    }
-}
-
-/// Shown as `[redacted]`.
-#[derive(Clone, PartialEq, PartialOrd)]
-struct Password(Secret);
-
-impl Setting for Password {
-    const ALLOWED: &'static str = "a password";
-
-    fn parse(written: &Value) -> Result<Self, Fault> {
-        written.text().map(|text| Self(Secret::new(text)))
-    }
-
-    fn show(&self) -> toml::Value {
-        toml::Value::String(REDACTED.to_owned())
-    }
-}
-
-/// An address, perhaps with a name.
-#[derive(Clone, PartialEq, PartialOrd)]
-struct Mailbox(String);
-
-impl Setting for Mailbox {
-    const ALLOWED: &'static str = "name@host.example, or Name <name@host.example>";
-
-    fn parse(written: &Value) -> Result<Self, Fault> {
-        let text = written.text()?;
-        liaison_jobs::judge_address(text).map_err(Fault::new)?;
-        Ok(Self(text.to_owned()))
-    }
-
-    fn show(&self) -> toml::Value {
-        toml::Value::String(self.0.clone())
-    }
-}
-
-/// A link with places to fill in.
-#[derive(Clone, PartialEq, PartialOrd)]
-struct Link(String);
-
-impl Setting for Link {
-    const ALLOWED: &'static str = "http[s]://…, with {provider}, {organizer} and {integration}";
-
-    fn parse(written: &Value) -> Result<Self, Fault> {
-        let text = written.text()?;
-        let is_link = text.starts_with("https://") || text.starts_with("http://");
-        if !is_link || text.contains(|c: char| c.is_whitespace() || c.is_control() || "\"<>".contains(c)) {
-            return Err(Fault::new("is no link that a mail can hold"));
-        }
-        let rest = PLACES.iter().fold(text.to_owned(), |rest, place| rest.replace(place, ""));
-        if rest.contains(['{', '}']) {
-            return Err(Fault::new("names a place that nothing is filled into"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    fn show(&self) -> toml::Value {
-        toml::Value::String(self.0.clone())
-    }
 }
 
 #[cfg(test)]

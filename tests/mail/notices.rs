@@ -70,7 +70,10 @@ fn a_disconnect_is_told_once_with_the_way_back_and_its_end_once() {
     assert_eq!(mails.len(), 1, "the second finds that it was told");
     assert_eq!(mails[0].to, ["ann@example.org"]);
     let text = mails[0].text.replace("=\r\n", "");
-    assert!(text.contains("https://app.example/connect/google?integration") && text.contains("invalid_grant"), "{text}");
+    assert!(
+        text.contains("https://app.example/connect/google?integration") && text.contains("invalid_grant"),
+        "{text}"
+    );
 
     connect(&house, "cal");
     for job in ["three", "four"] {

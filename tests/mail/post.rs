@@ -42,7 +42,8 @@ fn the_file_transport_writes_whole_letters_in_the_words_of_the_operator() {
     let data = json!({"title": "a<b"});
     send(&house, "a", &json!({"to": "ann@example.org", "template": "task_completed", "data": data}));
     ends(&house, "a", "done");
-    let names: Vec<_> = std::fs::read_dir(&mail).expect("the folder").map(|entry| entry.expect("a file").path()).collect();
+    let names: Vec<_> =
+        std::fs::read_dir(&mail).expect("the folder").map(|entry| entry.expect("a file").path()).collect();
     assert!(names.len() == 1 && names[0].extension().is_some_and(|ending| ending == "eml"), "{names:?}");
     let text = std::fs::read_to_string(&names[0]).expect("a letter");
     assert!(text.contains("Subject: Fertig: a<b\r\n") && text.contains("<h1>a&lt;b</h1>"), "{text}");

@@ -41,9 +41,10 @@ impl FromStr for Recipient {
     /// `ann@example.org`, or `Ann <ann@example.org>`. What is wrong is said without the text, which is personal.
     fn from_str(text: &str) -> Result<Self, String> {
         one_line("the address", text)?;
-        let mailbox: Mailbox = text.trim().parse().map_err(|_| {
-            "this is no mail address; write name@host.example, or Name <name@host.example>".to_owned()
-        })?;
+        let mailbox: Mailbox = text
+            .trim()
+            .parse()
+            .map_err(|_| "this is no mail address; write name@host.example, or Name <name@host.example>".to_owned())?;
         let (user, domain) = (mailbox.email.user(), mailbox.email.domain());
         if user.contains(|c: char| c.is_whitespace() || "<>\"(),:;[\\]".contains(c)) {
             return Err("the part of the address before the @ holds a mark that servers do not agree about".to_owned());

@@ -6,9 +6,9 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use lettre::Address;
 use liaison_queue::{clock::Millis, outcome::Failure};
 use liaison_store::{Fact, LogEntry, Notification, NotificationStatus, SuppressedAddress};
-use lettre::Address;
 use serde_json::{Value, json};
 use tracing::error;
 
@@ -171,11 +171,8 @@ impl Report<'_> {
         let sent = masked(&delivery.accepted);
         let refusals: Vec<String> = self.refused.iter().map(|one| said_of(&one["address"], &one["reason"])).collect();
         if !delivery.deferred.is_empty() {
-            let waits: Vec<String> = delivery
-                .deferred
-                .iter()
-                .map(|one| format!("{}: {}", mask(one.address.as_ref()), one.reason))
-                .collect();
+            let waits: Vec<String> =
+                delivery.deferred.iter().map(|one| format!("{}: {}", mask(one.address.as_ref()), one.reason)).collect();
             let reason = format!("not taken yet: {}", waits.join("; "));
             self.log(false, &reason);
             return Err(Failure::retry(reason));

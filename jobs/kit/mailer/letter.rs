@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn a_subject_that_could_forge_a_header_is_refused() {
-        for subject in ["a\r\nBcc: eve@evil.example", "a\nb", "a\rb", "a\0b", "a\u{2028}b", "", "  ", &"x".repeat(901)] {
+        for subject in ["a\r\nBcc: eve@evil.example", "a\nb", "a\rb", "a\0b", "a\u{2028}b", "", "  ", &"x".repeat(901)]
+        {
             assert!(letter(subject, "text").bytes(&from()).is_err(), "{subject:?}");
         }
         assert!(letter("fine", "a\0b").bytes(&from()).unwrap_err().contains("NUL"));
@@ -182,8 +183,31 @@ mod tests {
     fn no_text_gets_out_of_its_place() {
         let mut seed = 0x2545_f491_4f6c_dd1d_u64;
         let pieces = [
-            "\r\n", "\n", "\r", "\0", ".", "\r\n.\r\n", "Bcc: eve@evil.example", ": ", " ", "=?utf-8?q?=0A?=", "é", "\t", "-",
-            "--=_", "\u{2028}", "\u{85}", "\"", "<", ">", ",", "x", "Content-Type: text/x", "\u{7f}", "\u{1b}[31m", ";",
+            "\r\n",
+            "\n",
+            "\r",
+            "\0",
+            ".",
+            "\r\n.\r\n",
+            "Bcc: eve@evil.example",
+            ": ",
+            " ",
+            "=?utf-8?q?=0A?=",
+            "é",
+            "\t",
+            "-",
+            "--=_",
+            "\u{2028}",
+            "\u{85}",
+            "\"",
+            "<",
+            ">",
+            ",",
+            "x",
+            "Content-Type: text/x",
+            "\u{7f}",
+            "\u{1b}[31m",
+            ";",
         ];
         let mut draw = |most: usize| {
             let text: Vec<&str> = (0..most)

@@ -188,9 +188,8 @@ impl Post {
             Ok(_) => Ok(()),
             Err(Answer::No { code, said }) if judge(Step::Login, code, &said) == Verdict::Misconfigured => {
                 let said = mask_all(&said);
-                let reason = format!(
-                    "{host}:{port} did not let us log in: {code} {said}; check [mail] user and password_file"
-                );
+                let reason =
+                    format!("{host}:{port} did not let us log in: {code} {said}; check [mail] user and password_file");
                 Err(Fault::Misconfigured { reason, first: true })
             }
             Err(answer) => Err(self.unreachable(answer)),
@@ -348,9 +347,7 @@ fn is_plain(address: &Address) -> bool {
 }
 
 /// What an exchange came to.
-fn said<T>(
-    ended: Result<Result<T, lettre::transport::smtp::Error>, tokio::time::error::Elapsed>,
-) -> Result<T, Answer> {
+fn said<T>(ended: Result<Result<T, lettre::transport::smtp::Error>, tokio::time::error::Elapsed>) -> Result<T, Answer> {
     use std::error::Error as _;
     match ended {
         Ok(Ok(value)) => Ok(value),
@@ -366,11 +363,7 @@ fn said<T>(
 
 fn tls_of(options: &SmtpOptions) -> Result<TlsParameters, MailFault> {
     let mut builder = TlsParameters::builder(options.host.clone());
-    let unfit = |problem: String| MailFault {
-        key: "ca_file",
-        problem,
-        remedy: "name a file with certificates in PEM",
-    };
+    let unfit = |problem: String| MailFault { key: "ca_file", problem, remedy: "name a file with certificates in PEM" };
     if let Some(pem) = &options.ca_pem {
         if !String::from_utf8_lossy(pem).contains("-----BEGIN CERTIFICATE-----") {
             return Err(unfit("holds no certificate in PEM".to_owned()));

@@ -94,7 +94,8 @@ impl Templates {
 }
 
 fn built_in(builtin: &Builtin) -> (String, Template) {
-    let read = |text| parse(text, Some(builtin.fields)).unwrap_or_else(|fault| unreachable!("{}: {fault}", builtin.name));
+    let read =
+        |text| parse(text, Some(builtin.fields)).unwrap_or_else(|fault| unreachable!("{}: {fault}", builtin.name));
     let (subject, text) = (Some(read(builtin.subject)), Some(read(builtin.text)));
     (builtin.name.to_owned(), Template { fields: Some(builtin.fields), subject, text, html: None })
 }
@@ -147,7 +148,10 @@ fn parse(text: &str, fields: Option<&[&str]>) -> Result<Vec<Piece>, String> {
         if !is_name(field) || fields.is_some_and(|fields| !fields.contains(&field)) {
             let known = fields.map_or("lower case letters, digits and _".to_owned(), |fields| fields.join(", "));
             let shown: String = field.chars().take(40).collect();
-            return Err(format!("line {}: `{{{{{shown}}}}}` is nothing that can be filled in; there is: {known}", line()));
+            return Err(format!(
+                "line {}: `{{{{{shown}}}}}` is nothing that can be filled in; there is: {known}",
+                line()
+            ));
         }
         pieces.push(Piece::Text(before.to_owned()));
         pieces.push(Piece::Field(field.to_owned()));
@@ -175,7 +179,8 @@ impl Piece {
                     Err(format!("`{field}` is filled in as text, so it must be a string, a number or true or false"))
                 }
                 Some(Value::Null) | None => {
-                    let all = template.fields.map_or(String::new(), |fields| format!(", which takes {}", fields.join(", ")));
+                    let all =
+                        template.fields.map_or(String::new(), |fields| format!(", which takes {}", fields.join(", ")));
                     Err(format!("`{field}` is missing for the template {name}{all}"))
                 }
             },

@@ -1,8 +1,8 @@
 //! A mail server that keeps what it is sent, and has bad days by script.
 //!
-//! It speaks enough of SMTP for a client that means it: EHLO, AUTH PLAIN and LOGIN, STARTTLS if it was given a certificate,
-//! each recipient judged alone, DATA with its dots. A mail counts as kept once its last dot has come, also when the
-//! answer gets lost.
+//! It speaks enough of SMTP for a client that means it: EHLO, AUTH PLAIN, STARTTLS if it was given a certificate, each
+//! recipient judged alone, DATA with its dots. A mail counts as kept once its last dot has come, also when the answer
+//! gets lost.
 
 mod talk;
 

@@ -58,7 +58,7 @@ pub(super) fn read(environment: &BTreeMap<String, String>, raw: &mut RawConfig) 
         Some(backend) => match transport_of(backend) {
             Some(transport) => set(BACKEND, "transport", transport),
             None => {
-                let text = "names a backend that is not built in here; set [mail] transport = \"smtp\", \"file\" or \"console\"";
+                let text = "names a backend that is not built in here; set [mail] transport to smtp, file or console";
                 raw.warn("mail.transport", Origin::Environment(BACKEND.to_owned()), text);
             }
         },

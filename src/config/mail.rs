@@ -105,16 +105,25 @@ impl Mail {
                 "password_file",
                 "A file whose content is the password, such as a systemd credential. Instead of `password`.",
             )),
-            from: from.value(
-                Key::new("from", "From whom mail is, and where what bounces goes.").default(Mailbox(DEFAULT_FROM.to_owned())),
-            ).0,
+            from: from
+                .value(
+                    Key::new("from", "From whom mail is, and where what bounces goes.")
+                        .default(Mailbox(DEFAULT_FROM.to_owned())),
+                )
+                .0,
             operator: from
-                .optional(Key::new("operator", "Who is told that a webhook does not take its deliveries.").otherwise("nobody"))
+                .optional(
+                    Key::new("operator", "Who is told that a webhook does not take its deliveries.")
+                        .otherwise("nobody"),
+                )
                 .map(|Mailbox(text)| text),
             timeout: from.value(
-                Key::new("timeout", "How long connecting and each answer may take; four times that for the one after the text.")
-                    .default(DEFAULT_TIMEOUT)
-                    .within(MIN_TIMEOUT..=MAX_TIMEOUT),
+                Key::new(
+                    "timeout",
+                    "How long connecting and each answer may take; the answer after the text, four times as long.",
+                )
+                .default(DEFAULT_TIMEOUT)
+                .within(MIN_TIMEOUT..=MAX_TIMEOUT),
             ),
             connections: from.value(
                 Key::new("connections", "Connections to the server at once.")
@@ -129,14 +138,14 @@ impl Mail {
             reconnect_url: from
                 .optional(Key::new(
                     "reconnect_url",
-                    "Where an account is connected again, with `{provider}`, `{organizer}` and `{integration}` filled in.",
+                    "Where an account is connected again; `{provider}`, `{organizer}`, `{integration}` are filled in.",
                 ))
                 .map(|Link(text)| text),
-            helo: from.optional(
-                Key::new("helo", "Who we say we are to the server.").otherwise("the name of this machine"),
-            ),
+            helo: from
+                .optional(Key::new("helo", "Who we say we are to the server.").otherwise("the name of this machine")),
             ca_file: from.optional(
-                Key::new("ca_file", "The certificates to trust under TLS, in PEM.").otherwise("those that browsers trust"),
+                Key::new("ca_file", "The certificates to trust under TLS, in PEM.")
+                    .otherwise("those that browsers trust"),
             ),
         };
         mail.judge(&mut from, in_clear);

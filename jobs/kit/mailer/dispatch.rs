@@ -1,7 +1,7 @@
-//! What all jobs that send mail have in common: whom it has reached already, who is not to be written to, what becomes of
-//! the rest, and what is left in the records of it.
+//! What all jobs that send mail have in common: whom it has reached already, who is not to be written to, what becomes
+//! of the rest, and what is left in the records of it.
 //!
-//! Safe to repeat: whoever has the letter is remembered with the run, also when that run has to be repeated for the others.
+//! Safe to repeat: whoever has the letter is remembered with the run, also when that has to be repeated for the others.
 //! A death between the server's answer and the commit sends it again, as the same bytes with the same Message-ID.
 
 use std::{collections::BTreeSet, time::Duration};

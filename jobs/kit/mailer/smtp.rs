@@ -1,8 +1,8 @@
 //! The conversation with a mail server, and a few connections kept for the next letter.
 //!
-//! Each recipient is judged alone: those who are taken get the letter, the others are told of. A server that cannot do what
-//! `security` asks for is refused: nothing is sent in clear that should not be. When the line breaks after the last dot,
-//! nobody knows whether the server has the letter; it is sent again, with the same Message-ID.
+//! Each recipient is judged alone: those who are taken get the letter, the others are told of. A server that cannot do
+//! what `security` asks for is refused: nothing is sent in clear that should not be. When the line breaks after the last
+//! dot, nobody knows whether the server has the letter; it is sent again, with the same Message-ID.
 
 use std::{
     fmt,

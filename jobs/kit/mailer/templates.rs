@@ -1,7 +1,7 @@
 //! Texts with places to fill: `{{name}}`, and nothing more. In HTML what is filled in is escaped.
 //!
-//! The operator's folder wins over what is built in, file by file: `NAME.subject.txt`, `NAME.txt`, `NAME.html`. A name that
-//! is not built in is a template of its own, with at least the first two. All of it is read and checked once, at the start.
+//! The operator's folder wins over what is built in, file by file: `NAME.subject.txt`, `NAME.txt`, `NAME.html`. A name
+//! that is not built in is a template of its own, with at least the first two. All is read and checked at the start.
 
 use std::{collections::BTreeMap, fs, path::Path};
 

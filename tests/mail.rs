@@ -1,4 +1,4 @@
-//! Mail: what a server says is heard rightly, nobody gets a letter twice that can be helped, and nothing is said in clear.
+//! Mail: what a server says is heard rightly, nobody gets a letter twice that can be helped, nothing is said in clear.
 
 mod notices;
 mod post;

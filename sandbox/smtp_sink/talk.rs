@@ -14,7 +14,7 @@ use super::{BadDay, Mail, Memory, SmtpSettings};
 const MAX_LINE_BYTES: usize = 16 * 1024;
 const MAX_MAIL_BYTES: usize = 4 * 1024 * 1024;
 /// For each line of a client.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One client. However it ends, it is the client's business.
 pub(super) async fn serve(stream: TcpStream, settings: Arc<SmtpSettings>, memory: Arc<Memory>) {
@@ -192,12 +192,11 @@ impl Talk<'_> {
         if !mechanism.eq_ignore_ascii_case("PLAIN") {
             return Ok("504 5.5.4 PLAIN only");
         }
-        let given = match given {
-            Some(given) => given.to_owned(),
-            None => {
-                say(stream, "334 ").await?;
-                read_line(stream).await?.unwrap_or_default()
-            }
+        let given = if let Some(given) = given {
+            given.to_owned()
+        } else {
+            say(stream, "334 ").await?;
+            read_line(stream).await?.unwrap_or_default()
         };
         if given == base64(format!("\0{user}\0{password}").as_bytes()) {
             self.login = Some(user.clone());

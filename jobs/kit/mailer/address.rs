@@ -50,9 +50,8 @@ impl FromStr for Recipient {
             return Err("the part of the address before the @ holds a mark that servers do not agree about".to_owned());
         }
         // As the domain name system knows it; an address in brackets is no name.
-        let domain = match url::Host::parse(domain) {
-            Ok(url::Host::Domain(domain)) => domain,
-            Ok(_) | Err(_) => return Err("the part of the address behind the @ is no name of a host".to_owned()),
+        let Ok(url::Host::Domain(domain)) = url::Host::parse(domain) else {
+            return Err("the part of the address behind the @ is no name of a host".to_owned());
         };
         let email = Address::new(user, domain).map_err(|_| "this is no mail address".to_owned())?;
         Ok(Self(Mailbox::new(mailbox.name, email)))

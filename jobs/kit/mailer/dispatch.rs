@@ -45,7 +45,7 @@ pub(crate) struct Errand {
 pub(crate) struct Sent {
     message_id: String,
     /// Masked, as all here.
-    pub(crate) sent: Vec<String>,
+    taken: Vec<String>,
     already: Vec<String>,
     refused: Vec<Value>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Sent {
 impl Sent {
     /// As the job's result.
     pub(crate) fn result(&self) -> Value {
-        let mut result = json!({"message_id": self.message_id, "sent": self.sent});
+        let mut result = json!({"message_id": self.message_id, "sent": self.taken});
         if !self.already.is_empty() {
             result["already_sent"] = self.already.clone().into();
         }
@@ -138,7 +138,7 @@ impl Report<'_> {
         if let Failure::Retry { reason, .. } | Failure::Fatal { reason } = &failure {
             if matches!(failure, Failure::Fatal { .. }) {
                 for address in to {
-                    self.note(&address.to_string(), NotificationStatus::Failed, Some(reason));
+                    self.note(address.as_ref(), NotificationStatus::Failed, Some(reason));
                 }
             }
             self.log(false, reason);
@@ -149,7 +149,7 @@ impl Report<'_> {
     /// Remember what the server said of each.
     fn take(&mut self, delivery: &Delivery) {
         for address in &delivery.accepted {
-            self.note(&address.to_string(), NotificationStatus::Sent, None);
+            self.note(address.as_ref(), NotificationStatus::Sent, None);
         }
         for Refusal { address, reason, nobody } in &delivery.refused {
             let Some(to) = self.errand.to.iter().find(|to| to.address() == address) else { continue };
@@ -189,7 +189,7 @@ impl Report<'_> {
             (false, false) => format!("sent to {}, but not to {}", sent.join(", "), refusals.join("; ")),
         };
         self.log(refusals.is_empty(), &said);
-        Ok(Sent { message_id: self.message_id, sent, already, refused: self.refused })
+        Ok(Sent { message_id: self.message_id, taken: sent, already, refused: self.refused })
     }
 
     fn note(&self, recipient: &str, status: NotificationStatus, error: Option<&str>) {

@@ -28,12 +28,12 @@ use super::{
 };
 
 /// Servers hang up on those who are silent for a few minutes.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 /// The answer to the last dot takes longest: the server keeps the letter first (RFC 5321, 4.5.3.2.6). Who gives up too
 /// early sends it twice.
 const AFTER_THE_DOT: u32 = 4;
 /// After a refusal that only a person can mend, nobody asks again for so long.
-const CLOSED: Duration = Duration::from_secs(60);
+const CLOSED: Duration = Duration::from_mins(1);
 
 /// What became of a letter that was offered.
 #[derive(Debug, Default)]

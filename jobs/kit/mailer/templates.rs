@@ -45,7 +45,7 @@ impl Templates {
         let mut all: BTreeMap<String, Template> = BUILTIN.iter().map(built_in).collect();
         let Some(folder) = folder else { return Ok(Self(all)) };
         let mut wrong = Vec::new();
-        let entries = fs::read_dir(folder).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+        let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut paths = match entries {
             Ok(entries) if entries.len() > MAX_FILES => {
                 return Err(vec![format!("{} holds more than {MAX_FILES} files", folder.display())]);
@@ -209,7 +209,7 @@ pub(crate) fn as_html(text: &str) -> String {
     let blocks = text.split("\n\n").map(|block| block.trim_matches('\n')).filter(|block| !block.trim().is_empty());
     let paragraphs: Vec<String> = blocks
         .map(|block| {
-            let lines: Vec<String> = block.lines().map(|line| with_links(line)).collect();
+            let lines: Vec<String> = block.lines().map(with_links).collect();
             format!("<p>{}</p>\n", lines.join("<br>\n"))
         })
         .collect();
@@ -225,8 +225,8 @@ fn with_links(line: &str) -> String {
         if !word.starts_with("https://") && !word.starts_with("http://") {
             return escape(word);
         }
-        let link = word.trim_end_matches(['.', ',', ';', ':', ')', '!', '?', '"', '\'']);
-        format!("<a href=\"{0}\">{0}</a>{1}", escape(link), escape(&word[link.len()..]))
+        let address = word.trim_end_matches(['.', ',', ';', ':', ')', '!', '?', '"', '\'']);
+        format!("<a href=\"{0}\">{0}</a>{1}", escape(address), escape(&word[address.len()..]))
     });
     words.collect::<Vec<_>>().join(" ")
 }

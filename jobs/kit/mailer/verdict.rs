@@ -35,10 +35,9 @@ pub(crate) fn judge(step: Step, code: u16, said: &str) -> Verdict {
     match step {
         // A server that takes nothing at all today may do so tomorrow.
         Step::Connect => Verdict::Later,
-        Step::Login => Verdict::Misconfigured,
         // Too large is the letter's fault; a sender that is not allowed is the configuration's.
         Step::Sender if code == 552 => Verdict::Never { nobody: false },
-        Step::Sender => Verdict::Misconfigured,
+        Step::Login | Step::Sender => Verdict::Misconfigured,
         Step::Recipient => Verdict::Never { nobody: is_nobody(code, said) },
         Step::Text => Verdict::Never { nobody: false },
     }

@@ -2,16 +2,23 @@
 
 mod diagnostics;
 mod kit;
+mod notify_integration_disconnected;
+mod send_email;
 
 use diagnostics::{Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 pub use kit::{
-    Attribute, Child, Context, Entry, Journal, Kind, Limits, Sample, Secret, Services, Sink, Span, Surroundings, Trace,
-    Traceparent, nanos, redact,
+    Attribute, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer, MailerOptions, Sample,
+    Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates, Trace, Traceparent, judge_address, nanos,
+    redact,
 };
 pub use kit::{http, outbound, signature};
+use notify_integration_disconnected::NotifyIntegrationDisconnected;
+use send_email::SendEmail;
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[
+    Entry::of::<NotifyIntegrationDisconnected>(),
+    Entry::of::<SendEmail>(),
     Entry::of::<Noop>().diagnostic(),
     Entry::of::<Echo>().diagnostic(),
     Entry::of::<Sleep>().diagnostic(),

@@ -4,7 +4,9 @@
 //! when it is stopped. It knows nothing of queues, stores and jobs: it sees what a provider would see.
 
 mod http;
+mod smtp_sink;
 mod webhook_receiver;
 
 pub use http::{Answer, Request};
+pub use smtp_sink::{BadDay, Mail, SmtpSettings, SmtpSink};
 pub use webhook_receiver::WebhookReceiver;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result, bail};
 use futures_util::FutureExt as _;
 use liaison_jobs::{
-    Secret as JobSecret, Services,
+    Mailer, Secret as JobSecret, Services,
     outbound::{Outbound, OutboundSettings},
 };
 use liaison_queue::{
@@ -24,6 +24,7 @@ use crate::{
     config::{Config, schedule::Schedule, secret::Secret},
     historian::Historian,
     isolation::{Again, Wards},
+    mailer,
     metrics::runs::RunMeters,
     patience::Patience,
     recorder::Recorder,
@@ -53,6 +54,8 @@ pub(crate) struct App {
     pub(crate) condition: Condition,
     /// When work starts by itself, as it was read last.
     pub(crate) schedule: watch::Sender<Arc<Schedule>>,
+    /// Standard output is for programs: what is shown to people goes to standard error.
+    pub(crate) aside: bool,
     /// The file that was read, for operators to tell daemons apart.
     pub(crate) file: Option<String>,
 }
@@ -101,6 +104,7 @@ impl App {
             vitals: Vitals::default(),
             condition: Condition::default(),
             schedule: watch::Sender::default(),
+            aside: false,
             file: None,
         })
     }
@@ -224,7 +228,8 @@ impl App {
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
         let outbound = Self::outbound_of(config)?;
-        let services = Arc::new(Services { store: store.clone(), producer: self.producer(), outbound });
+        let mailer = self.mailer()?;
+        let services = Arc::new(Services { store: store.clone(), producer: self.producer(), outbound, mailer });
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
@@ -273,6 +278,14 @@ impl App {
             records,
         };
         (scheduler, recording)
+    }
+
+    /// How mail gets out.
+    pub(crate) fn mailer(&self) -> Result<Mailer> {
+        mailer::of(&self.config, self.aside).map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            anyhow::anyhow!(faults.join("\n"))
+        })
     }
 
     pub(crate) fn options(&self) -> Result<WorkerOptions> {

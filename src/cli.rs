@@ -15,6 +15,7 @@ mod jobs;
 mod keys;
 mod lanes;
 mod limits;
+mod mail;
 mod manual;
 mod migrate;
 mod queues;
@@ -108,6 +109,9 @@ enum Command {
     /// Limits that hold over all daemons: what passed, who waits, who holds
     #[command(subcommand)]
     Limits(limits::LimitsCommand),
+    /// Whether mail gets out, and whom nothing is sent to
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Bring the database up to date
     Migrate(migrate::MigrateArgs),
     /// Let the daemons on this host read their configuration again
@@ -167,6 +171,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Batches(command) => batches::run(&global, &command),
         Command::Workers(command) => workers::run(&global, &command),
         Command::Limits(command) => limits::run(&global, &command),
+        Command::Mail(command) => mail::run(&global, &command),
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Ready => ready::run(&global),
         Command::Reload(args) => reload::run(&global, &args),

@@ -1,6 +1,6 @@
 //! The configuration: what was written, checked, and where each value came from.
 //!
-//! The layers, weakest first: defaults, the file, `LIAISON_…` variables, flags, and what a command itself decides.
+//! The layers, weakest first: defaults, what Django sites call their mail settings, the file, `LIAISON_…` variables, flags, and what a command itself decides.
 //! `RawConfig` is what was written; `Config` is what runs. Every mistake is found before anything starts, and all are
 //! reported at once. To add a key, write its field and its line in the section's `read`: the hints, the variable's name
 //! and the tests of `liaison.toml` and `docs/configuration.md` follow from there.
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 mod address;
 pub(crate) mod changes;
+mod django;
 #[cfg(test)]
 mod documents;
 pub(crate) mod environment;
@@ -18,6 +19,7 @@ pub(crate) mod hint;
 pub(crate) mod http;
 mod key;
 pub(crate) mod log;
+pub(crate) mod mail;
 pub(crate) mod mistake;
 pub(crate) mod origin;
 pub(crate) mod outbound;
@@ -40,6 +42,7 @@ pub(crate) mod worker;
 use http::Http;
 use key::Value;
 use log::Log;
+use mail::Mail;
 use mistake::{ConfigError, Warning};
 use origin::{Origin, Place};
 use outbound::Outbound;
@@ -67,6 +70,7 @@ pub(crate) struct Config {
     pub(crate) http: Http,
     pub(crate) traces: Traces,
     pub(crate) outbound: Outbound,
+    pub(crate) mail: Mail,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -82,9 +86,10 @@ impl Config {
         let http = Http::read(reader);
         let traces = Traces::read(reader);
         let outbound = Outbound::read(reader);
+        let mail = Mail::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
-        Self { redis, store, worker, queues, queue, scheduler, http, traces, outbound, log, entries }
+        Self { redis, store, worker, queues, queue, scheduler, http, traces, outbound, mail, log, entries }
     }
 }
 
@@ -119,7 +124,8 @@ impl Sources {
 
     /// The usual places for the file, and of the environment what is ours.
     pub(crate) fn new(environment: impl IntoIterator<Item = (String, String)>, flags: Flags) -> Self {
-        let ours = environment.into_iter().filter(|(name, _)| name.starts_with(environment::PREFIX));
+        let is_ours = |name: &str| name.starts_with(environment::PREFIX) || django::is_known(name);
+        let ours = environment.into_iter().filter(|(name, _)| is_ours(name));
         Self { search: file::usual_places(), environment: ours.collect(), flags, fixed: Vec::new() }
     }
 }
@@ -155,8 +161,10 @@ pub(crate) fn variables(fixed: &[(&'static str, String)]) -> (Vec<(String, Strin
 /// Read all the sources and check them.
 pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     let mut raw = RawConfig::new(known());
+    django::read(&sources.environment, &mut raw);
     let file = read_file(sources, &mut raw);
     environment::read(&sources.environment, &mut raw);
+    django::settle(&mut raw);
     read_flags(&sources.flags, &mut raw);
     for (key, value) in &sources.fixed {
         let (section, name) = key.split_once('.').unwrap_or_default();

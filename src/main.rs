@@ -10,6 +10,7 @@ mod historian;
 mod http;
 mod isolation;
 mod lifecycle;
+mod mailer;
 mod metrics;
 mod notify;
 mod offline;

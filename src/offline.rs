@@ -8,6 +8,7 @@ use liaison_jobs::outbound::Unfit;
 use crate::{
     app::App,
     config::{Config, mistake::Mistake, schedule},
+    mailer,
     traces::Destination,
 };
 
@@ -41,6 +42,13 @@ pub(crate) fn mistakes(config: &Config) -> Vec<Mistake> {
         let allowed = "a proxy and the files for the way out";
         found.push(mistake(config, &format!("outbound.{key}"), format!("{fault:#}"), allowed, remedy));
     }
+    for fault in mailer::of(config, false).err().unwrap_or_default() {
+        let key = format!("mail.{}", fault.key);
+        // A file that is not there was named above.
+        if found.iter().all(|known| known.key != key) || fault.key == "templates" {
+            found.push(mistake(config, &key, fault.problem, "what a mail can be made of", fault.remedy));
+        }
+    }
     found.extend(schedule::mistakes(config));
     found
 }
@@ -58,6 +66,8 @@ fn files(config: &Config) -> Vec<Mistake> {
         ("traces.headers_file", &config.traces.headers_file),
         ("outbound.ca_file", &config.outbound.ca_file),
         ("outbound.proxy_login_file", &config.outbound.proxy_login_file),
+        ("mail.password_file", &config.mail.password_file),
+        ("mail.ca_file", &config.mail.ca_file),
     ];
     let named = named.into_iter().filter_map(|(key, path)| Some((key, path.as_deref()?)));
     named.filter_map(|(key, path)| file(config, key, path)).collect()

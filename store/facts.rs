@@ -5,12 +5,17 @@ use diesel::result::QueryResult;
 
 use crate::connection::AnyConnection;
 use crate::logs::{self, LogEntry};
+use crate::notifications::{self, Notification, SuppressedAddress};
 use crate::runs::Run;
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     Log(LogEntry),
+    /// What somebody was told, or was not.
+    Notified(Notification),
+    /// Nothing more is sent to this address.
+    Suppressed(SuppressedAddress),
 }
 
 impl Fact {
@@ -18,6 +23,8 @@ impl Fact {
     pub(crate) fn make_storable(&mut self) {
         match self {
             Self::Log(entry) => entry.make_storable(),
+            Self::Notified(told) => told.make_storable(),
+            Self::Suppressed(entry) => entry.make_storable(),
         }
     }
 }
@@ -31,6 +38,8 @@ pub(crate) fn write<'a>(
         for fact in facts {
             match fact {
                 Fact::Log(entry) => logs::insert(connection, entry, Some(&run.job_id))?,
+                Fact::Notified(told) => notifications::insert(connection, told, &run.job_id)?,
+                Fact::Suppressed(entry) => notifications::suppress(connection, entry)?,
             }
         }
     }

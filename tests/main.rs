@@ -13,6 +13,7 @@ mod embedding;
 mod lanes;
 mod leasing;
 mod limiting;
+mod mail;
 mod operating;
 mod outages;
 mod packaging;

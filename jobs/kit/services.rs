@@ -6,6 +6,7 @@ use liaison_queue::Producer;
 use liaison_store::Store;
 
 use super::outbound::Outbound;
+use super::Mailer;
 
 pub struct Services {
     /// None only where nothing is recorded, as in a benchmark of the bare queue.
@@ -13,6 +14,7 @@ pub struct Services {
     pub producer: Producer,
     /// The way out, for all who call an address.
     pub outbound: Outbound,
+    pub mailer: Mailer,
 }
 
 impl fmt::Debug for Services {

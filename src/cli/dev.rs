@@ -82,7 +82,7 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     let schedule = crate::config::schedule::Schedule::of(&loaded.config)?;
     let vitals = Vitals::default();
     let condition = Condition::new(vitals.clone(), Notifier::default());
-    let app = App { again: Some(again), vitals, condition, ..App::new(loaded.config)? };
+    let app = App { again: Some(again), vitals, condition, aside: global.json, ..App::new(loaded.config)? };
     app.schedule.send_replace(schedule.into());
     liaison_store::migrate(&app.database()?).await.context("prepare the store")?;
     let mut signals = Signals::listen()?;

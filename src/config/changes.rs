@@ -36,6 +36,7 @@ impl Config {
         let mut found: Vec<Change> = new.entries.iter().filter_map(|entry| self.change(entry)).collect();
         // A password is not shown, so it does not show that it changed.
         let hidden = [("redis", "redis.url", self.redis != new.redis), ("store", "store.url", self.store != new.store)];
+        let hidden = hidden.into_iter().chain([("mail", "mail.password", self.mail != new.mail)]);
         for (section, key, is_other) in hidden {
             if is_other && !found.iter().any(|change| change.key.starts_with(section)) {
                 found.push(Change { key: key.into(), from: "[redacted]".into(), to: "[redacted]".into(), live: false });
@@ -92,6 +93,7 @@ impl Config {
             http: self.http,
             traces: self.traces,
             outbound: self.outbound,
+            mail: self.mail,
             log,
             entries,
         }

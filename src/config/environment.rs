@@ -89,6 +89,7 @@ fn lay(place: Place, value: &str, origin: Origin, raw: &mut RawConfig) {
     }
     if let Some(Written { value: Value::Word(other), origin: Origin::Environment(twin) }) = raw.values.get(&place)
         && other != value
+        && twin.starts_with(PREFIX)
     {
         let problem = format!("says something else than {twin}");
         return raw.mistake(place.to_string(), origin, problem, "one of the two", format!("unset it, or {twin}"));

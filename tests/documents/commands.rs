@@ -14,6 +14,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/configuration.md",
     "docs/decisions.md",
     "docs/lifecycle.md",
+    "docs/mail.md",
     "docs/operations.md",
     "docs/webhooks.md",
     "docs/wire-protocol.md",

@@ -75,7 +75,7 @@ catch_up = 'all'
         told,
         [
             "scheduler.toml:2 schedule[0].name: \"a b\": the character at position 2 is not allowed; use letters, digits and _ . -",
-            "scheduler.toml:3 schedule[0].job: no `nop` in this build, which knows noop, echo, sleep, fail, panic, crash, knock, pair; check the name, or upgrade the daemon",
+            "scheduler.toml:3 schedule[0].job: no `nop` in this build, which knows notify_integration_disconnected, send_email, noop, echo, sleep, fail, panic, crash, knock, pair; check the name, or upgrade the daemon",
             "scheduler.toml:4 schedule[0].cron: cron \"61 * * * *\": minute 61 is not in 0–59",
             "scheduler.toml:5 schedule[0].timezone: no time zone is called \"Europe/Belin\"",
             "scheduler.toml:6 schedule[0].args: is an integer",

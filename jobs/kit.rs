@@ -5,6 +5,7 @@ mod job;
 mod journal;
 mod limits;
 mod services;
+mod tokens;
 mod trace;
 mod traceparent;
 
@@ -14,5 +15,10 @@ pub use job::{Entry, Sample};
 pub use journal::Journal;
 pub use limits::Limits;
 pub use services::Services;
+pub(crate) use tokens::{Denied, Need, NoToken};
+pub use tokens::{
+    ClientAuth, KNOWN_PROVIDERS, KnownProvider, Provider, Providers, Recovered, Spool, TokenKeeper, TokenSettings,
+    TokenTools, notice,
+};
 pub use trace::{Attribute, Child, Kind, Sink, Span, Trace, nanos};
 pub use traceparent::Traceparent;

@@ -2,15 +2,22 @@
 
 mod diagnostics;
 mod kit;
+mod refresh_expired_tokens;
+mod refresh_token;
 
-use diagnostics::{Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
+use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 pub use kit::{
-    Attribute, Child, Context, Entry, Journal, Kind, Limits, Sample, Services, Sink, Span, Surroundings, Trace,
-    Traceparent, nanos,
+    Attribute, Child, ClientAuth, Context, Entry, Journal, KNOWN_PROVIDERS, Kind, KnownProvider, Limits, Provider,
+    Providers, Recovered, Sample, Services, Sink, Span, Spool, Surroundings, TokenKeeper, TokenSettings, TokenTools,
+    Trace, Traceparent, nanos, notice,
 };
+use refresh_expired_tokens::RefreshExpiredTokens;
+use refresh_token::RefreshToken;
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[
+    Entry::of::<RefreshExpiredTokens>(),
+    Entry::of::<RefreshToken>(),
     Entry::of::<Noop>().diagnostic(),
     Entry::of::<Echo>().diagnostic(),
     Entry::of::<Sleep>().diagnostic(),
@@ -19,6 +26,7 @@ pub const CATALOG: &[Entry] = &[
     Entry::of::<Crash>().diagnostic(),
     Entry::of::<Knock>().diagnostic(),
     Entry::of::<Pair>().diagnostic(),
+    Entry::of::<CallProvider>().diagnostic(),
 ];
 
 /// The entry of this name or alias.

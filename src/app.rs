@@ -66,6 +66,7 @@ pub(crate) struct Daemon {
     /// The processes of suspects.
     wards: Option<Wards>,
     cancel_grace: watch::Sender<Duration>,
+    tokens: Option<Arc<TokenKeeper>>,
 }
 
 impl App {
@@ -242,7 +243,7 @@ impl App {
             wards.watch(&worker.queues());
         }
         let condition = self.condition.clone();
-        Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, spans, wards, cancel_grace })
+        Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, spans, wards, cancel_grace, tokens })
     }
 
     fn scheduler(&self, store: Option<Store>) -> (Scheduler, Recording) {
@@ -327,6 +328,12 @@ impl Daemon {
     /// Until all that ended is recorded and settled, or it takes too long; the worker is gone then.
     pub(crate) async fn end(mut self, patience: Duration) {
         self.worker.drained().await;
+        // Handlers that were stopped may have left one under way: what a provider gave must not be lost with us.
+        if let Some(tokens) = &self.tokens
+            && tokio::time::timeout(patience, tokens.landed()).await.is_err()
+        {
+            warn!("a refresh of tokens did not end in time; if it is in the spool, the next start goes on with it");
+        }
         // It stops between two rounds. What it leaves half done, another daemon does.
         let scheduled = async { while self.scheduler.join_next().await.is_some() {} };
         if tokio::time::timeout(patience, scheduled).await.is_err() {

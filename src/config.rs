@@ -21,6 +21,7 @@ pub(crate) mod log;
 pub(crate) mod mistake;
 pub(crate) mod origin;
 mod print;
+mod providers;
 pub(crate) mod queues;
 mod raw;
 mod reader;
@@ -31,6 +32,7 @@ pub(crate) mod secret;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tokens;
 pub(crate) mod traces;
 pub(crate) mod units;
 pub(crate) mod url;
@@ -41,6 +43,7 @@ use key::Value;
 use log::Log;
 use mistake::{ConfigError, Warning};
 use origin::{Origin, Place};
+pub(crate) use providers::Provider;
 use queues::{Queue, Queues};
 use raw::RawConfig;
 use reader::{Entry, Known, Reader};
@@ -48,6 +51,7 @@ use redis::Redis;
 use scheduler::Scheduler;
 use secret::Secret;
 use store::Store;
+use tokens::Tokens;
 use traces::Traces;
 use worker::Worker;
 
@@ -62,6 +66,9 @@ pub(crate) struct Config {
     /// The queues to serve; at least one.
     pub(crate) queue: Vec<Queue>,
     pub(crate) scheduler: Scheduler,
+    pub(crate) tokens: Tokens,
+    /// Who gives tokens.
+    pub(crate) provider: Vec<Provider>,
     pub(crate) http: Http,
     pub(crate) traces: Traces,
     pub(crate) log: Log,
@@ -76,11 +83,13 @@ impl Config {
         let queues = Queues::read(reader);
         let queue = Queue::read_all(reader, worker.concurrency);
         let scheduler = Scheduler::read(reader);
+        let tokens = Tokens::read(reader, &store);
+        let provider = Provider::read_all(reader);
         let http = Http::read(reader);
         let traces = Traces::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
-        Self { redis, store, worker, queues, queue, scheduler, http, traces, log, entries }
+        Self { redis, store, worker, queues, queue, scheduler, tokens, provider, http, traces, log, entries }
     }
 }
 

@@ -19,6 +19,7 @@ mod reload;
 mod runner;
 mod scheduler;
 mod telemetry;
+mod tokens;
 mod traces;
 mod vitals;
 

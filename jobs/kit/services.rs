@@ -1,14 +1,18 @@
 //! What all jobs share; made once, by the daemon.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use liaison_queue::Producer;
 use liaison_store::Store;
+
+use super::TokenKeeper;
 
 pub struct Services {
     /// None only where nothing is recorded, as in a benchmark of the bare queue.
     pub store: Option<Store>,
     pub producer: Producer,
+    /// None where there is no store.
+    pub tokens: Option<Arc<TokenKeeper>>,
 }
 
 impl fmt::Debug for Services {

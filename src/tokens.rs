@@ -1,0 +1,66 @@
+//! The keeper of tokens, put together from the configuration.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use liaison_jobs::{
+    KnownProvider, Provider, Secret, Spool, TokenKeeper, TokenSettings, TokenTools, outbound::Outbound,
+};
+use liaison_queue::Producer;
+use liaison_store::Store;
+
+use crate::config::{Config, queues::DEFAULT_NAME};
+
+/// The keeper; reads the secrets of all clients.
+pub(crate) fn keeper(
+    config: &Config,
+    store: Store,
+    outbound: Outbound,
+    producer: Producer,
+) -> Result<Arc<TokenKeeper>> {
+    let tokens = &config.tokens;
+    let providers = config.provider.iter().map(provider).collect::<Result<Vec<_>>>()?;
+    // Where nothing is refreshed, nothing has to wait.
+    let spool = if providers.is_empty() { Ok(Spool::at(&tokens.spool)) } else { Spool::open(&tokens.spool) };
+    let spool = spool.with_context(|| format!("make the folder {} (tokens.spool)", tokens.spool.display()))?;
+    let settings = TokenSettings {
+        refresh_before: tokens.refresh_before,
+        skew: tokens.skew,
+        spread: tokens.spread,
+        concurrency: tokens.concurrency,
+    };
+    let providers = providers.into_iter().collect();
+    Ok(TokenKeeper::new(TokenTools { store, outbound, producer, queue: queue(config), providers, spool, settings }))
+}
+
+/// Whether tokens of accounts at this provider are refreshed.
+pub(crate) fn is_known(config: &Config, name: &str) -> bool {
+    let serves = |provider: &str| {
+        provider == name || KnownProvider::named(provider).is_some_and(|known| known.serves.contains(&name))
+    };
+    config.provider.iter().any(|provider| serves(&provider.name))
+}
+
+/// Where the jobs go that nobody names a queue for: into `default`, or the first that is served.
+pub(crate) fn queue(config: &Config) -> String {
+    let served = |name: &&str| config.queue.iter().any(|queue| queue.name == *name);
+    let first = || config.queue.first().map(|queue| queue.name.as_str());
+    Some(DEFAULT_NAME).filter(served).or_else(first).unwrap_or(DEFAULT_NAME).to_owned()
+}
+
+fn provider(config: &crate::config::Provider) -> Result<Provider> {
+    let secret = config.client_secret_file.as_ref().map(|path| {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("read {} (client_secret_file of provider {})", path.display(), config.name))?;
+        anyhow::Ok(Secret::new(text.trim()))
+    });
+    Ok(Provider {
+        name: config.name.clone(),
+        token_url: config.token_url.clone(),
+        revoke_url: config.revoke_url.clone(),
+        client_id: config.client_id.clone(),
+        client_secret: secret.transpose()?,
+        auth: config.auth,
+        single_use: config.single_use,
+    })
+}

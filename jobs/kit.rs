@@ -1,11 +1,16 @@
 //! What a job author gets.
 
 mod context;
+pub mod http;
 mod job;
 mod journal;
 mod limits;
+pub mod outbound;
+mod redact;
+mod secret;
 mod services;
-mod tokens;
+pub mod signature;
+pub mod tokens;
 mod trace;
 mod traceparent;
 
@@ -14,11 +19,9 @@ pub(crate) use job::Job;
 pub use job::{Entry, Sample};
 pub use journal::Journal;
 pub use limits::Limits;
+pub use redact::redact;
+pub use secret::Secret;
 pub use services::Services;
-pub(crate) use tokens::{Denied, Need, NoToken};
-pub use tokens::{
-    ClientAuth, KNOWN_PROVIDERS, KnownProvider, Provider, Providers, Recovered, Spool, TokenKeeper, TokenSettings,
-    TokenTools, notice,
-};
+pub(crate) use tokens::{Denied, Need, NoToken, TokenKeeper, TokenSettings};
 pub use trace::{Attribute, Child, Kind, Sink, Span, Trace, nanos};
 pub use traceparent::Traceparent;

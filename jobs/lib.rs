@@ -6,11 +6,12 @@ mod refresh_expired_tokens;
 mod refresh_token;
 
 use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
+pub use kit::tokens;
 pub use kit::{
-    Attribute, Child, ClientAuth, Context, Entry, Journal, KNOWN_PROVIDERS, Kind, KnownProvider, Limits, Provider,
-    Providers, Recovered, Sample, Services, Sink, Span, Spool, Surroundings, TokenKeeper, TokenSettings, TokenTools,
-    Trace, Traceparent, nanos, notice,
+    Attribute, Child, Context, Entry, Journal, Kind, Limits, Sample, Secret, Services, Sink, Span, Surroundings, Trace,
+    Traceparent, nanos, redact,
 };
+pub use kit::{http, outbound, signature};
 use refresh_expired_tokens::RefreshExpiredTokens;
 use refresh_token::RefreshToken;
 

@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn refreshes_are_spread_and_none_comes_too_late() {
-        let waits: Vec<_> = (0..1000).map(|n| wait(&format!("calendar:{n}"), TimeDelta::minutes(10), &SETTINGS)).collect();
+        let waits: Vec<_> =
+            (0..1000).map(|n| wait(&format!("calendar:{n}"), TimeDelta::minutes(10), &SETTINGS)).collect();
         assert!(waits.iter().all(|wait| *wait <= SETTINGS.spread));
         for quarter in 0..4 {
             let range = SETTINGS.spread / 4 * quarter..SETTINGS.spread / 4 * (quarter + 1);

@@ -4,7 +4,9 @@
 //! when it is stopped. It knows nothing of queues, stores and jobs: it sees what a provider would see.
 
 mod http;
+mod token_server;
 mod webhook_receiver;
 
 pub use http::{Answer, Request};
+pub use token_server::{CLIENT_ID, CLIENT_SECRET, Issued, Mishap, Style, TokenServer};
 pub use webhook_receiver::WebhookReceiver;

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::FutureExt as _;
-use liaison_jobs::Services;
+use liaison_jobs::{
+    Secret as JobSecret, Services,
+    outbound::{Outbound, OutboundSettings},
+    tokens::TokenKeeper,
+};
 use liaison_queue::{
     Changes, Flow, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName,
     Reread, Screen, SentinelUser, Served, Settings, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions,
@@ -140,6 +144,17 @@ impl App {
         Ok(config.store.url.expose().parse()?)
     }
 
+    /// The way out. Reads the files that `[outbound]` names.
+    pub(crate) fn outbound_of(config: &Config) -> Result<Outbound> {
+        let login = config.outbound.proxy_login_file.as_ref().map(|path| {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("read {} (outbound.proxy_login_file)", path.display()))?;
+            anyhow::Ok(JobSecret::new(text.trim()))
+        });
+        let settings = OutboundSettings { proxy_login: login.transpose()?, ..config.outbound.settings() };
+        Ok(Outbound::new(&settings)?)
+    }
+
     pub(crate) fn keys(&self) -> Result<Option<KeyRing>> {
         let Some(path) = &self.config.store.key_file else { return Ok(None) };
         let text = std::fs::read_to_string(path)
@@ -210,7 +225,10 @@ impl App {
         }
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
-        let services = Arc::new(Services { store: store.clone(), producer: self.producer() });
+        let outbound = Self::outbound_of(config)?;
+        let tokens = self.tokens(store.clone(), outbound.clone()).await?;
+        let (producer, keeper) = (self.producer(), tokens.clone());
+        let services = Arc::new(Services { store: store.clone(), producer, tokens: keeper, outbound });
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
@@ -244,6 +262,16 @@ impl App {
         }
         let condition = self.condition.clone();
         Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, spans, wards, cancel_grace, tokens })
+    }
+
+    /// The keeper of tokens, once it has looked at what a daemon before left in the spool.
+    async fn tokens(&self, store: Option<Store>, outbound: Outbound) -> Result<Option<Arc<TokenKeeper>>> {
+        let Some(store) = store else { return Ok(None) };
+        let keeper = crate::tokens::keeper(&self.config, store, outbound, self.producer())?;
+        if self.isolation == Isolation::None {
+            keeper.recover(liaison_queue::now(&self.link).await?.date()).await;
+        }
+        Ok(Some(keeper))
     }
 
     fn scheduler(&self, store: Option<Store>) -> (Scheduler, Recording) {

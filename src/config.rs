@@ -20,6 +20,7 @@ mod key;
 pub(crate) mod log;
 pub(crate) mod mistake;
 pub(crate) mod origin;
+pub(crate) mod outbound;
 mod print;
 mod providers;
 pub(crate) mod queues;
@@ -43,6 +44,7 @@ use key::Value;
 use log::Log;
 use mistake::{ConfigError, Warning};
 use origin::{Origin, Place};
+use outbound::Outbound;
 pub(crate) use providers::Provider;
 use queues::{Queue, Queues};
 use raw::RawConfig;
@@ -71,6 +73,7 @@ pub(crate) struct Config {
     pub(crate) provider: Vec<Provider>,
     pub(crate) http: Http,
     pub(crate) traces: Traces,
+    pub(crate) outbound: Outbound,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -87,9 +90,10 @@ impl Config {
         let provider = Provider::read_all(reader);
         let http = Http::read(reader);
         let traces = Traces::read(reader);
+        let outbound = Outbound::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
-        Self { redis, store, worker, queues, queue, scheduler, tokens, provider, http, traces, log, entries }
+        Self { redis, store, worker, queues, queue, scheduler, tokens, provider, http, traces, outbound, log, entries }
     }
 }
 

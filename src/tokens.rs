@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use liaison_jobs::{
-    KnownProvider, Provider, Secret, Spool, TokenKeeper, TokenSettings, TokenTools, outbound::Outbound,
+    Secret,
+    outbound::Outbound,
+    tokens::{KnownProvider, Provider, Spool, TokenKeeper, TokenSettings, TokenTools},
 };
 use liaison_queue::Producer;
 use liaison_store::Store;

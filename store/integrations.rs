@@ -155,7 +155,8 @@ impl Store {
     pub async fn integrations(&self, filter: IntegrationFilter) -> Result<Vec<Integration>, StoreError> {
         let limit = filter.limit.min(MAX_ROWS) as usize;
         let load = move |connection: &mut AnyConnection| {
-            let kinds = IntegrationKind::ALL.into_iter().filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind));
+            let kinds =
+                IntegrationKind::ALL.into_iter().filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind));
             let mut all = Vec::new();
             for kind in kinds {
                 all.extend(list(connection, kind, &filter)?);
@@ -170,8 +171,7 @@ impl Store {
 }
 
 fn find(connection: &mut AnyConnection, kind: IntegrationKind, id: &str) -> QueryResult<Option<Integration>> {
-    let row: Option<Row> =
-        in_table!(kind, t => t::table.find(id).select(columns!(t)).first(connection).optional())?;
+    let row: Option<Row> = in_table!(kind, t => t::table.find(id).select(columns!(t)).first(connection).optional())?;
     Ok(row.map(|row| row.of(kind)))
 }
 

@@ -26,6 +26,8 @@ mod ticks;
 mod url;
 
 #[cfg(test)]
+mod grant_tests;
+#[cfg(test)]
 mod recording_tests;
 #[cfg(test)]
 mod repeating_tests;

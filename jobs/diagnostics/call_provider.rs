@@ -46,6 +46,10 @@ async fn ask(ctx: &Context, url: &str, token: AccessToken) -> Result<u16, Denied
     match answer.status.as_u16() {
         401 => Err(Denied::Unauthorized),
         status @ 200..=299 => Ok(status),
-        _ => Err(answer.or_failure("the provider", ctx.now()).err().unwrap_or_else(|| Failure::retry("no answer")).into()),
+        _ => Err(answer
+            .or_failure("the provider", ctx.now())
+            .err()
+            .unwrap_or_else(|| Failure::retry("no answer"))
+            .into()),
     }
 }

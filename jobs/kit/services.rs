@@ -6,6 +6,7 @@ use liaison_queue::Producer;
 use liaison_store::Store;
 
 use super::TokenKeeper;
+use super::outbound::Outbound;
 
 pub struct Services {
     /// None only where nothing is recorded, as in a benchmark of the bare queue.
@@ -13,6 +14,8 @@ pub struct Services {
     pub producer: Producer,
     /// None where there is no store.
     pub tokens: Option<Arc<TokenKeeper>>,
+    /// The way out, for all who call an address.
+    pub outbound: Outbound,
 }
 
 impl fmt::Debug for Services {

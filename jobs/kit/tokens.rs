@@ -114,7 +114,9 @@ fn holds(grant: &Grant, now: DateTime<Utc>, margin: Duration) -> bool {
 #[derive(Debug)]
 pub(crate) enum NoToken {
     /// The owner of the account has to connect it again.
-    Disconnected { why: String },
+    Disconnected {
+        why: String,
+    },
     /// Nothing is done with it until somebody switches it on again.
     Off,
     Failed(Failure),

@@ -82,9 +82,8 @@ impl Config {
                 queue.shards = before.shards;
             }
         }
-        let is_kept = |entry: &Entry| {
-            entry.place.section == "provider" || (entry.place.index.is_none() && !is_live(entry))
-        };
+        let is_kept =
+            |entry: &Entry| entry.place.section == "provider" || (entry.place.index.is_none() && !is_live(entry));
         let kept = self.entries.into_iter().filter(is_kept);
         let mut entries: Vec<Entry> = kept.collect();
         let there: BTreeSet<_> = entries.iter().map(|entry| entry.place.clone()).collect();
@@ -102,6 +101,7 @@ impl Config {
             provider: self.provider,
             http: self.http,
             traces: self.traces,
+            outbound: self.outbound,
             log,
             entries,
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use liaison_jobs::{ClientAuth, KNOWN_PROVIDERS, KnownProvider};
+use liaison_jobs::tokens::{ClientAuth, KNOWN_PROVIDERS, KnownProvider};
 
 use super::key::{Fault, Key, Setting, Value};
 use super::mistake::quote;
@@ -231,7 +231,7 @@ mod tests {
         let config = of("[[provider]]\nname = \"zoom\"\nclient_id = \"z\"\nclient_secret_file = \"/run/z\"\n").unwrap();
         let [zoom] = &config.provider[..] else { panic!("one provider") };
         assert_eq!(zoom.token_url, "https://zoom.us/oauth/token");
-        assert!(zoom.single_use && zoom.auth == liaison_jobs::ClientAuth::Basic);
+        assert!(zoom.single_use && zoom.auth == liaison_jobs::tokens::ClientAuth::Basic);
         assert_eq!(zoom.revoke_url.as_deref(), Some("https://zoom.us/oauth/revoke"));
     }
 
@@ -247,7 +247,10 @@ mod tests {
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let config = load(&Sources { environment, ..Sources::default() }).unwrap().config;
         let acme = &config.provider[0];
-        assert_eq!((acme.name.as_str(), acme.token_url.as_str(), acme.single_use), ("acme", "http://127.0.0.1:1/token", true));
+        assert_eq!(
+            (acme.name.as_str(), acme.token_url.as_str(), acme.single_use),
+            ("acme", "http://127.0.0.1:1/token", true)
+        );
         assert_eq!(config.queue.len(), 1, "a provider is no queue");
     }
 

@@ -31,9 +31,16 @@ pub struct NewIntegration {
 pub enum Added {
     New(AccountId),
     /// It was there, and has these tokens now. If it was disconnected: the episode that this ended.
-    Renewed { account: AccountId, recovered: Option<i32> },
+    Renewed {
+        account: AccountId,
+        recovered: Option<i32>,
+    },
     /// Its id belongs to somebody else's account, or to one at another provider: nothing was changed.
-    Taken { account: AccountId, organizer_id: String, provider: String },
+    Taken {
+        account: AccountId,
+        organizer_id: String,
+        provider: String,
+    },
 }
 
 impl Store {

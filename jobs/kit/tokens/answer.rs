@@ -189,7 +189,10 @@ mod tests {
             (401, r#"{"reason":"Invalid Token!","error":"invalid_grant"}"#),
             (200, r#"{"error":"bad_refresh_token","error_description":"The refresh token passed is incorrect"}"#),
             (200, r#"{"ok":false,"error":"invalid_refresh_token"}"#),
-            (400, r#"{"message":"…","errors":[{"description":"The refresh token provided is expired."}],"trackingId":"R"}"#),
+            (
+                400,
+                r#"{"message":"…","errors":[{"description":"The refresh token provided is expired."}],"trackingId":"R"}"#,
+            ),
         ] {
             assert!(matches!(of(status, body), Refusal::Dead { .. }), "{status} {body}");
         }

@@ -1,13 +1,16 @@
 //! One refresh token for new tokens, by the `oauth2` crate over our own way out; and telling a provider that a grant has
 //! ended.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
 use liaison_store::Tokens;
 use oauth2::{
-    AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, RefreshToken,
-    StandardRevocableToken, TokenResponse as _, TokenUrl,
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
+    RefreshToken, StandardRevocableToken, TokenResponse as _, TokenUrl,
     basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
 };
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -44,6 +47,26 @@ type Client = oauth2::Client<
 /// What came back, for whoever judges it.
 type Heard = Result<Answer, CallFault>;
 
+/// Our way out, as the crate wants it; it remembers what it heard, of which the crate tells too little.
+struct Way {
+    outbound: Outbound,
+    heard: Mutex<Option<Heard>>,
+}
+
+impl<'c> AsyncHttpClient<'c> for Way {
+    type Error = CallFault;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, CallFault>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let answer = self.outbound.send_trusted(call(request)).await;
+            let response = answer.as_ref().map(response).map_err(Clone::clone);
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+            response
+        })
+    }
+}
+
 fn client(provider: &Provider) -> Result<Client, Refusal> {
     let url = TokenUrl::new(provider.token_url.clone())
         .map_err(|fault| Refusal::Ours { why: format!("the token URL of {} is none: {fault}", provider.name) })?;
@@ -58,37 +81,37 @@ fn client(provider: &Provider) -> Result<Client, Refusal> {
     })
 }
 
+type Exchange = Pin<Box<dyn Future<Output = Result<Tokens, Refusal>> + Send>>;
+
 /// Ask once. `now` is when: the lifetime counts from the request, so that a slow answer makes no token live longer.
-pub(super) async fn exchange(
+pub(super) fn exchange(outbound: &Outbound, provider: &Arc<Provider>, token: &str, now: DateTime<Utc>) -> Exchange {
+    let (outbound, provider, token) = (outbound.clone(), Arc::clone(provider), Secret::new(token));
+    Box::pin(async move { ask(&outbound, &provider, token.expose(), now).await })
+}
+
+async fn ask(
     outbound: &Outbound,
     provider: &Provider,
     refresh_token: &str,
     now: DateTime<Utc>,
 ) -> Result<Tokens, Refusal> {
     let client = client(provider)?;
-    let heard: Mutex<Option<Heard>> = Mutex::default();
-    let http = |request: HttpRequest| {
-        let heard = &heard;
-        async move {
-            let answer = outbound.send_trusted(call(request)).await;
-            let response = answer.as_ref().map(response).map_err(Clone::clone);
-            *heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
-            response
-        }
-    };
+    let http = Way { outbound: outbound.clone(), heard: Mutex::default() };
     let token = RefreshToken::new(refresh_token.to_owned());
     let answered = client.exchange_refresh_token(&token).request_async(&http).await;
     let answer = match answered {
         Ok(answer) if !answer.access_token().secret().is_empty() => answer,
         Ok(_) | Err(_) => {
-            let heard = heard.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let heard = http.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
             return Err(refusal(provider, refresh_token, heard, now));
         }
     };
     Ok(Tokens {
         access_token: answer.access_token().secret().clone(),
         refresh_token: answer.refresh_token().map(|token| token.secret().clone()),
-        expires_at: answer.expires_in().and_then(|life| now.checked_add_signed(chrono::TimeDelta::from_std(life).ok()?)),
+        expires_at: answer
+            .expires_in()
+            .and_then(|life| now.checked_add_signed(chrono::TimeDelta::from_std(life).ok()?)),
         scope: answer.scope.clone(),
     })
 }

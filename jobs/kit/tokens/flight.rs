@@ -1,6 +1,6 @@
 //! One refresh, from the question to the row. It runs to its end whatever becomes of the handler that wanted it.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use liaison_queue::{
@@ -46,13 +46,24 @@ pub(super) enum Landed {
     Stored,
     /// The row has other tokens by now.
     Superseded,
-    Dead { why: String },
-    Ours { why: String },
-    Later { why: String, after: Option<Duration> },
+    Dead {
+        why: String,
+    },
+    Ours {
+        why: String,
+    },
+    Later {
+        why: String,
+        after: Option<Duration>,
+    },
 }
 
 impl Flight {
-    pub(super) async fn run(self) -> Landed {
+    pub(super) fn run(self) -> Pin<Box<dyn Future<Output = Landed> + Send>> {
+        Box::pin(self.go())
+    }
+
+    async fn go(self) -> Landed {
         if let Some(kept) = self.waiting().await {
             return self.store(kept.tokens, Ended::Recovered, true).await;
         }
@@ -193,7 +204,7 @@ impl Flight {
         };
         match tools.store.integration(account.kind, &account.id).await {
             Err(fault) => return Landed::Later { why: chain(&fault), after: None },
-            Ok(row) if row.is_none_or(|row| row.version != self.version()) => return Landed::Superseded,
+            Ok(row) if row.as_ref().is_none_or(|row| row.version != self.version()) => return Landed::Superseded,
             Ok(_) => {}
         }
         if let Some(kept) = self.waiting().await {

@@ -61,7 +61,8 @@ impl AddArgs {
         let read = match &self.tokens {
             Some(path) => {
                 let shown = path.display();
-                let file = File::open(path).map_err(|fault| Usage(format!("--tokens: cannot read {shown}: {fault}")))?;
+                let file =
+                    File::open(path).map_err(|fault| Usage(format!("--tokens: cannot read {shown}: {fault}")))?;
                 file.take(MAX_TOKENS + 1).read_to_string(&mut text)
             }
             None => stdin().take(MAX_TOKENS + 1).read_to_string(&mut text),
@@ -140,9 +141,9 @@ pub(super) async fn run(app: &App, args: &AddArgs, tokens: Tokens, json: bool) -
     let (account, recovered, status) = match store.add_integration(new, now, entry.into()).await? {
         Added::New(account) => (account, None, "added"),
         Added::Renewed { account, recovered } => (account, recovered, "renewed"),
-        Added::Taken { account, organizer_id, provider } => bail!(
-            "{account} belongs to organizer {organizer_id} at {provider}; choose another --id, or leave it out"
-        ),
+        Added::Taken { account, organizer_id, provider } => {
+            bail!("{account} belongs to organizer {organizer_id} at {provider}; choose another --id, or leave it out")
+        }
     };
     if let Some(episode) = recovered {
         tell(app, &account, episode).await;
@@ -159,7 +160,7 @@ pub(super) async fn run(app: &App, args: &AddArgs, tokens: Tokens, json: bool) -
 
 /// Its owner was told that it is disconnected, and hears that it is no more.
 async fn tell(app: &App, account: &AccountId, episode: i32) {
-    let notice = liaison_jobs::notice(account, episode, "recovered", &crate::tokens::queue(&app.config));
+    let notice = liaison_jobs::tokens::notice(account, episode, "recovered", &crate::tokens::queue(&app.config));
     if let Err(fault) = app.producer().enqueue(&[notice]).await {
         answer::note(&format!("its tokens are stored, but its owner is not told that it is well again: {fault}"));
     }

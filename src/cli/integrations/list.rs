@@ -11,11 +11,7 @@ use serde_json::{Value, json};
 use super::{kinds, state};
 use crate::{
     app::App,
-    cli::{
-        answer,
-        typed::Limit,
-        words,
-    },
+    cli::{answer, typed::Limit, words},
 };
 
 #[derive(clap::Args)]

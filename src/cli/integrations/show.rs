@@ -6,7 +6,11 @@ use anyhow::Result;
 use liaison_queue::clock::Clock;
 use liaison_store::{LogFilter, LogLine};
 
-use super::{Which, find, list::{away, with_state}, state};
+use super::{
+    Which, find,
+    list::{away, with_state},
+    state,
+};
 use crate::{
     app::App,
     cli::{answer, words},
@@ -28,7 +32,8 @@ pub(super) async fn run(app: &App, which: &Which, json: bool) -> Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     let at = |time: chrono::DateTime<chrono::Utc>| format!("{}, {}", words::date(time), away(time, now));
-    let errors = (row.refresh_errors > 0).then(|| words::of(row.refresh_errors.unsigned_abs().into(), "failed refresh"));
+    let errors =
+        (row.refresh_errors > 0).then(|| words::of(row.refresh_errors.unsigned_abs().into(), "failed refresh"));
     let errors = errors.map(|text| format!("{} in a row", text.replace("refreshs", "refreshes")));
     answer::card(&[
         ("id", Some(row.id.clone())),

@@ -81,7 +81,8 @@ pub(super) async fn disconnect(app: &App, args: &DisconnectArgs, json: bool) -> 
         bail!("{account} is gone by now");
     };
     if args.notify {
-        let notice = liaison_jobs::notice(&account, episode, "disconnected", &crate::tokens::queue(&app.config));
+        let notice =
+            liaison_jobs::tokens::notice(&account, episode, "disconnected", &crate::tokens::queue(&app.config));
         app.producer().enqueue(&[notice]).await?;
     }
     if json {

@@ -1,16 +1,13 @@
 //! One refresh token for new tokens, by the `oauth2` crate over our own way out; and telling a provider that a grant has
 //! ended.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::cell::RefCell;
 
 use chrono::{DateTime, Utc};
 use liaison_store::Tokens;
 use oauth2::{
-    AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
-    RefreshToken, StandardRevocableToken, TokenResponse as _, TokenUrl,
+    AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, RefreshToken,
+    StandardRevocableToken, TokenResponse as _, TokenUrl,
     basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
 };
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -47,26 +44,6 @@ type Client = oauth2::Client<
 /// What came back, for whoever judges it.
 type Heard = Result<Answer, CallFault>;
 
-/// Our way out, as the crate wants it; it remembers what it heard, of which the crate tells too little.
-struct Way {
-    outbound: Outbound,
-    heard: Mutex<Option<Heard>>,
-}
-
-impl<'c> AsyncHttpClient<'c> for Way {
-    type Error = CallFault;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, CallFault>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(async move {
-            let answer = self.outbound.send_trusted(call(request)).await;
-            let response = answer.as_ref().map(response).map_err(Clone::clone);
-            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
-            response
-        })
-    }
-}
-
 fn client(provider: &Provider) -> Result<Client, Refusal> {
     let url = TokenUrl::new(provider.token_url.clone())
         .map_err(|fault| Refusal::Ours { why: format!("the token URL of {} is none: {fault}", provider.name) })?;
@@ -81,31 +58,35 @@ fn client(provider: &Provider) -> Result<Client, Refusal> {
     })
 }
 
-type Exchange = Pin<Box<dyn Future<Output = Result<Tokens, Refusal>> + Send>>;
-
-/// Ask once. `now` is when: the lifetime counts from the request, so that a slow answer makes no token live longer.
-pub(super) fn exchange(outbound: &Outbound, provider: &Arc<Provider>, token: &str, now: DateTime<Utc>) -> Exchange {
-    let (outbound, provider, token) = (outbound.clone(), Arc::clone(provider), Secret::new(token));
-    Box::pin(async move { ask(&outbound, &provider, token.expose(), now).await })
+/// The request, as the crate makes it. It would also send it, but knows only what we need least of an answer.
+fn request(provider: &Provider, token: &RefreshToken) -> Result<HttpRequest, Refusal> {
+    let made = RefCell::new(None);
+    let take = |request: HttpRequest| -> Result<HttpResponse, CallFault> {
+        *made.borrow_mut() = Some(request);
+        Err(CallFault::Refused { why: "it is sent elsewhere".to_owned() })
+    };
+    let _not_sent = client(provider)?.exchange_refresh_token(token).request(&take);
+    made.take().ok_or_else(|| Refusal::Ours { why: format!("no request can be made for {}", provider.name) })
 }
 
-async fn ask(
+/// The answer, as the crate reads it; none if there are no tokens in it.
+fn read(provider: &Provider, token: &RefreshToken, answer: &Answer) -> Option<TokenAnswer> {
+    let give = |_: HttpRequest| Ok::<_, CallFault>(response(answer));
+    let read = client(provider).ok()?.exchange_refresh_token(token).request(&give).ok();
+    read.filter(|tokens| !tokens.access_token().secret().is_empty())
+}
+
+/// Ask once. `now` is when: the lifetime counts from the request, so that a slow answer makes no token live longer.
+pub(super) async fn exchange(
     outbound: &Outbound,
     provider: &Provider,
     refresh_token: &str,
     now: DateTime<Utc>,
 ) -> Result<Tokens, Refusal> {
-    let client = client(provider)?;
-    let http = Way { outbound: outbound.clone(), heard: Mutex::default() };
     let token = RefreshToken::new(refresh_token.to_owned());
-    let answered = client.exchange_refresh_token(&token).request_async(&http).await;
-    let answer = match answered {
-        Ok(answer) if !answer.access_token().secret().is_empty() => answer,
-        Ok(_) | Err(_) => {
-            let heard = http.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
-            return Err(refusal(provider, refresh_token, heard, now));
-        }
-    };
+    let heard = outbound.send_trusted(call(request(provider, &token)?)).await;
+    let tokens = heard.as_ref().ok().filter(|answer| answer.is_whole()).and_then(|heard| read(provider, &token, heard));
+    let Some(answer) = tokens else { return Err(refusal(provider, refresh_token, heard, now)) };
     Ok(Tokens {
         access_token: answer.access_token().secret().clone(),
         refresh_token: answer.refresh_token().map(|token| token.secret().clone()),
@@ -116,20 +97,19 @@ async fn ask(
     })
 }
 
-fn refusal(provider: &Provider, refresh_token: &str, heard: Option<Heard>, now: DateTime<Utc>) -> Refusal {
+fn refusal(provider: &Provider, refresh_token: &str, heard: Heard, now: DateTime<Utc>) -> Refusal {
     match heard {
-        Some(Ok(answer)) if answer.is_whole() => {
+        Ok(answer) if answer.is_whole() => {
             let secret = provider.client_secret.as_ref().map_or("", Secret::expose);
             let after = retry_after(&answer.headers, now);
             judge(answer.status.as_u16(), &answer.body, after, &[refresh_token, secret])
         }
-        Some(Ok(answer)) => {
+        Ok(answer) => {
             let why = format!("the token endpoint answers {}, and breaks off", answer.status.as_u16());
             Refusal::Later { why, after: None }
         }
-        Some(Err(fault)) if fault.is_permanent() => Refusal::Ours { why: format!("the token endpoint: {fault}") },
-        Some(Err(fault)) => Refusal::Later { why: format!("the token endpoint: {fault}"), after: None },
-        None => Refusal::Ours { why: format!("no request can be made for {}", provider.name) },
+        Err(fault) if fault.is_permanent() => Refusal::Ours { why: format!("the token endpoint: {fault}") },
+        Err(fault) => Refusal::Later { why: format!("the token endpoint: {fault}"), after: None },
     }
 }
 

@@ -1,6 +1,6 @@
 //! One refresh, from the question to the row. It runs to its end whatever becomes of the handler that wanted it.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use liaison_queue::{
@@ -59,11 +59,7 @@ pub(super) enum Landed {
 }
 
 impl Flight {
-    pub(super) fn run(self) -> Pin<Box<dyn Future<Output = Landed> + Send>> {
-        Box::pin(self.go())
-    }
-
-    async fn go(self) -> Landed {
+    pub(super) async fn run(self) -> Landed {
         if let Some(kept) = self.waiting().await {
             return self.store(kept.tokens, Ended::Recovered, true).await;
         }

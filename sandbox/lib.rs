@@ -3,6 +3,7 @@
 //! Each listens on the loopback interface only, keeps what it is told in memory within a limit, and leaves no task behind
 //! when it is stopped. It knows nothing of queues, stores and jobs: it sees what a provider would see.
 
+mod form;
 mod http;
 mod token_server;
 mod webhook_receiver;

@@ -30,6 +30,7 @@ use crate::{
     recorder::Recorder,
     runner::Runner,
     scheduler::{self, Recording, Scheduler},
+    tokens,
     traces::{self, Delivery},
     vitals::Condition,
 };
@@ -226,7 +227,7 @@ impl App {
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
         let outbound = Self::outbound_of(config)?;
-        let tokens = self.tokens(store.clone(), outbound.clone()).await?;
+        let tokens = tokens::start(self, store.clone(), outbound.clone()).await?;
         let (producer, keeper) = (self.producer(), tokens.clone());
         let services = Arc::new(Services { store: store.clone(), producer, tokens: keeper, outbound });
         let screen: Arc<dyn Screen> = match store {
@@ -262,16 +263,6 @@ impl App {
         }
         let condition = self.condition.clone();
         Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, spans, wards, cancel_grace, tokens })
-    }
-
-    /// The keeper of tokens, once it has looked at what a daemon before left in the spool.
-    async fn tokens(&self, store: Option<Store>, outbound: Outbound) -> Result<Option<Arc<TokenKeeper>>> {
-        let Some(store) = store else { return Ok(None) };
-        let keeper = crate::tokens::keeper(&self.config, store, outbound, self.producer())?;
-        if self.isolation == Isolation::None {
-            keeper.recover(liaison_queue::now(&self.link).await?.date()).await;
-        }
-        Ok(Some(keeper))
     }
 
     fn scheduler(&self, store: Option<Store>) -> (Scheduler, Recording) {
@@ -357,11 +348,7 @@ impl Daemon {
     pub(crate) async fn end(mut self, patience: Duration) {
         self.worker.drained().await;
         // Handlers that were stopped may have left one under way: what a provider gave must not be lost with us.
-        if let Some(tokens) = &self.tokens
-            && tokio::time::timeout(patience, tokens.landed()).await.is_err()
-        {
-            warn!("a refresh of tokens did not end in time; if it is in the spool, the next start goes on with it");
-        }
+        tokens::landed(self.tokens.as_deref(), patience).await;
         // It stops between two rounds. What it leaves half done, another daemon does.
         let scheduled = async { while self.scheduler.join_next().await.is_some() {} };
         if tokio::time::timeout(patience, scheduled).await.is_err() {

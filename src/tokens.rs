@@ -1,6 +1,6 @@
 //! The keeper of tokens, put together from the configuration.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use liaison_jobs::{
@@ -8,10 +8,32 @@ use liaison_jobs::{
     outbound::Outbound,
     tokens::{KnownProvider, Provider, Spool, TokenKeeper, TokenSettings, TokenTools},
 };
-use liaison_queue::Producer;
+use liaison_queue::{Isolation, Producer};
 use liaison_store::Store;
+use tracing::warn;
 
-use crate::config::{Config, queues::DEFAULT_NAME};
+use crate::{
+    app::App,
+    config::{Config, queues::DEFAULT_NAME},
+};
+
+/// The keeper of a daemon, once it has looked at what a daemon before left in the spool.
+pub(crate) async fn start(app: &App, store: Option<Store>, outbound: Outbound) -> Result<Option<Arc<TokenKeeper>>> {
+    let Some(store) = store else { return Ok(None) };
+    let keeper = keeper(&app.config, store, outbound, app.producer())?;
+    if app.isolation == Isolation::None {
+        keeper.recover(liaison_queue::now(&app.link).await?.date()).await;
+    }
+    Ok(Some(keeper))
+}
+
+/// Until every refresh has ended that was begun, or it takes too long.
+pub(crate) async fn landed(keeper: Option<&TokenKeeper>, patience: Duration) {
+    let Some(keeper) = keeper else { return };
+    if tokio::time::timeout(patience, keeper.landed()).await.is_err() {
+        warn!("a refresh of tokens did not end in time; if it is in the spool, the next start goes on with it");
+    }
+}
 
 /// The keeper; reads the secrets of all clients.
 pub(crate) fn keeper(

@@ -1,4 +1,4 @@
-//! Forms and logins, as far as a stand-in has to read them.
+//! Forms, logins and answers, as far as a stand-in for an OAuth2 server needs them.
 
 use std::collections::HashMap;
 
@@ -37,6 +37,33 @@ pub(crate) fn base64(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// An answer with a body.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) content: &'static str,
+    pub(crate) retry_after: Option<u64>,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    pub(crate) fn json(status: u16, body: impl Into<String>) -> Self {
+        Self { status, content: "application/json", retry_after: None, body: body.into() }
+    }
+
+    pub(crate) fn error(status: u16, code: &str) -> Self {
+        Self::json(status, format!(r#"{{"error":"{code}","error_description":"said by the sandbox"}}"#))
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let Self { status, content, retry_after, body } = self;
+        let wait = retry_after.map_or(String::new(), |wait| format!("Retry-After: {wait}\r\n"));
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status} \r\nConnection: close\r\n{wait}Content-Type: {content}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    }
 }
 
 #[cfg(test)]

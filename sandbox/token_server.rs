@@ -4,7 +4,7 @@
 //! It sees what a provider would see: how often each refresh token came, and with which client. What it issued it keeps
 //! in memory, up to a limit; a request that breaks HTTP gets its 4xx.
 
-use crate::form::{base64, form};
+use crate::form::{Reply, base64, form};
 use crate::http::Request;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -49,8 +49,6 @@ pub enum Mishap {
     TooMany(u64),
     /// 401 `invalid_client`.
     InvalidClient,
-    /// 400 `invalid_grant`.
-    InvalidGrant,
     /// The tokens are issued, and the connection is closed without a word of them.
     LostAnswer,
     /// The usual, so much later.
@@ -248,32 +246,6 @@ async fn serve(mut stream: TcpStream, state: Arc<Shared>) {
     let _hung_up = stream.shutdown().await;
 }
 
-struct Reply {
-    status: u16,
-    content: &'static str,
-    retry_after: Option<u64>,
-    body: String,
-}
-
-impl Reply {
-    fn json(status: u16, body: impl Into<String>) -> Self {
-        Self { status, content: "application/json", retry_after: None, body: body.into() }
-    }
-
-    fn error(status: u16, code: &str) -> Self {
-        Self::json(status, format!(r#"{{"error":"{code}","error_description":"said by the sandbox"}}"#))
-    }
-
-    fn text(&self) -> String {
-        let Self { status, content, retry_after, body } = self;
-        let wait = retry_after.map_or(String::new(), |wait| format!("Retry-After: {wait}\r\n"));
-        let length = body.len();
-        format!(
-            "HTTP/1.1 {status} \r\nConnection: close\r\n{wait}Content-Type: {content}\r\nContent-Length: {length}\r\n\r\n{body}"
-        )
-    }
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -291,7 +263,6 @@ impl Shared {
             }
             Some(Mishap::TooMany(wait)) => Some(Reply { retry_after: Some(wait), ..Reply::error(429, "slow_down") }),
             Some(Mishap::InvalidClient) => Some(Reply::error(401, "invalid_client")),
-            Some(Mishap::InvalidGrant) => Some(Reply::error(400, "invalid_grant")),
             Some(Mishap::LostAnswer) => {
                 self.refresh(request);
                 None

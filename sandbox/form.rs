@@ -1,4 +1,4 @@
-//! Forms, logins and answers, as far as a stand-in for an OAuth2 server needs them.
+//! Forms, logins and answers, as far as a stand-in for an OAuth server needs them.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Somebody's OAuth2 server: it refreshes tokens in the style of one provider or another, knows which are good, and fails
+//! Somebody's OAuth server: it refreshes tokens in the style of one provider or another, knows which are good, and fails
 //! as it is told to.
 //!
 //! It sees what a provider would see: how often each refresh token came, and with which client. What it issued it keeps

@@ -284,7 +284,7 @@ impl TokenKeeper {
     async fn locked(&self, ctx: &Context, account: &AccountId, fault: &StoreError) -> NoToken {
         let why = chain(fault);
         if let Ok(Some(row)) = self.tools.store.integration(account.kind, &account.id).await {
-            let line = flight::line(&row, ctx.id.as_str(), ctx.now(), ("error", &why, false), json!({}));
+            let line = flight::line(&row, ctx.id.as_str(), ctx.now(), ("error", &why, false), &json!({}));
             let noted = self.tools.store.refresh_failed(account, row.version, &why, ctx.now(), line).await;
             noted.unwrap_or_else(|fault| warn!(integration = %account, "{}", chain(&fault)));
         }

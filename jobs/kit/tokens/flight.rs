@@ -155,7 +155,7 @@ impl Flight {
             "from_spool": ended == Ended::Recovered,
         });
         let now = self.clock.now();
-        let line = self.line("token_refreshed", &format!("refreshed, good {until}"), true, details);
+        let line = self.line("token_refreshed", &format!("refreshed, good {until}"), true, &details);
         self.keeper.tools.store.store_tokens(&self.account, self.version(), tokens, now, line).await
     }
 
@@ -206,7 +206,7 @@ impl Flight {
         if let Some(kept) = self.waiting().await {
             return self.store(kept.tokens, Ended::Recovered, true).await;
         }
-        let line = self.line("disconnected", &format!("disconnected: {why}"), false, json!({}));
+        let line = self.line("disconnected", &format!("disconnected: {why}"), false, &json!({}));
         match tools.store.disconnect(account, self.version(), &why, self.clock.now(), line).await {
             Err(fault) => Landed::Later { why: chain(&fault), after: None },
             Ok(None) => Landed::Superseded,
@@ -228,14 +228,15 @@ impl Flight {
     }
 
     async fn note(&self, why: &str) {
-        let line = self.line("error", &format!("not refreshed: {why}"), false, json!({"provider": self.provider.name}));
+        let line =
+            self.line("error", &format!("not refreshed: {why}"), false, &json!({"provider": self.provider.name}));
         let store = &self.keeper.tools.store;
         if let Err(fault) = store.refresh_failed(&self.account, self.version(), why, self.clock.now(), line).await {
             warn!(integration = %self.account, "{}", chain(&fault));
         }
     }
 
-    fn line(&self, log_type: &str, message: &str, success: bool, details: Value) -> Line {
+    fn line(&self, log_type: &str, message: &str, success: bool, details: &Value) -> Line {
         line(&self.grant.integration, &self.job_id, self.clock.now(), (log_type, message, success), details)
     }
 }
@@ -246,7 +247,7 @@ pub(super) fn line(
     job_id: &str,
     now: DateTime<Utc>,
     (log_type, message, success): (&str, &str, bool),
-    details: Value,
+    details: &Value,
 ) -> Line {
     let entry = LogEntry {
         id: JobId::generate().to_string(),

@@ -61,8 +61,8 @@ impl TokenKeeper {
     }
 
     async fn recover_one(&self, path: &Path, now: DateTime<Utc>) -> Fate {
-        let (spool, store, file) = (self.tools.spool.clone(), self.tools.store.clone(), path.to_owned());
-        let read = tokio::task::spawn_blocking(move || spool.read(store.keys(), &file)).await;
+        let (store, file) = (self.tools.store.clone(), path.to_owned());
+        let read = tokio::task::spawn_blocking(move || Spool::read(store.keys(), &file)).await;
         let kept = match read {
             Ok(Ok(kept)) => kept,
             // Somebody else was first.
@@ -92,7 +92,7 @@ impl TokenKeeper {
             }
         };
         let told = ("token_refreshed", "refreshed, from the spool of a process that died", true);
-        let line = flight::line(&row, NO_JOB, now, told, json!({"from_spool": true}));
+        let line = flight::line(&row, NO_JOB, now, told, &json!({"from_spool": true}));
         match store.store_tokens(&account, version, tokens, now, line).await {
             Ok(Stored::Now { recovered }) => {
                 info!(integration = %account, "tokens of {account} were put into its row from the spool");
@@ -120,11 +120,10 @@ impl TokenKeeper {
 async fn remove(path: &Path, fate: Fate) -> Fate {
     let file = path.to_owned();
     match tokio::task::spawn_blocking(move || Spool::unlink(&file)).await {
-        Ok(Ok(())) => fate,
+        Ok(Ok(())) | Err(_) => fate,
         Ok(Err(fault)) => {
             warn!(file = %path.display(), "cannot remove a file from the spool of tokens: {fault}");
             fate
         }
-        Err(_) => fate,
     }
 }

@@ -108,13 +108,13 @@ impl Spool {
 
     /// What waits for this version of this grant.
     pub(super) fn find(&self, keys: &KeyRing, account: &AccountId, version: i32) -> Result<Option<Kept>, SpoolFault> {
-        match self.read(keys, &self.path(account, version)) {
+        match Self::read(keys, &self.path(account, version)) {
             Err(SpoolFault::Disk(fault)) if fault.kind() == ErrorKind::NotFound => Ok(None),
             found => found.map(Some),
         }
     }
 
-    pub(super) fn read(&self, keys: &KeyRing, path: &Path) -> Result<Kept, SpoolFault> {
+    pub(super) fn read(keys: &KeyRing, path: &Path) -> Result<Kept, SpoolFault> {
         let sealed = fs::read(path).map_err(SpoolFault::Disk)?;
         let text = keys.open(&identity(path), &sealed).map_err(|fault| match fault {
             KeyError::Unknown { .. } => SpoolFault::Locked(fault),

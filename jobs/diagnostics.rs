@@ -1,5 +1,6 @@
 //! Jobs that try the engine and touch nothing else. Off unless `[worker] diagnostics = true`.
 
+mod call_provider;
 mod crash;
 mod echo;
 mod fail;
@@ -9,6 +10,7 @@ mod pair;
 mod panic;
 mod sleep;
 
+pub(crate) use call_provider::CallProvider;
 pub(crate) use crash::Crash;
 pub(crate) use echo::Echo;
 pub(crate) use fail::Fail;

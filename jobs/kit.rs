@@ -11,6 +11,7 @@ mod secret;
 mod mailer;
 mod services;
 pub mod signature;
+pub mod tokens;
 mod trace;
 mod traceparent;
 
@@ -24,5 +25,6 @@ pub use secret::Secret;
 pub(crate) use mailer::{Content, Errand, MAX_RECIPIENTS, Recipient, digest, send};
 pub use mailer::{MailFault, MailTransport, Mailer, MailerOptions, Security, SmtpOptions, Templates, judge_address};
 pub use services::Services;
+pub(crate) use tokens::{Denied, Need, NoToken, TokenKeeper, TokenSettings};
 pub use trace::{Attribute, Child, Kind, Sink, Span, Trace, nanos};
 pub use traceparent::Traceparent;

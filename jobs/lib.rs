@@ -3,9 +3,12 @@
 mod diagnostics;
 mod kit;
 mod notify_integration_disconnected;
+mod refresh_expired_tokens;
+mod refresh_token;
 mod send_email;
 
-use diagnostics::{Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
+use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
+pub use kit::tokens;
 pub use kit::{
     Attribute, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer, MailerOptions, Sample,
     Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates, Trace, Traceparent, judge_address, nanos,
@@ -13,12 +16,16 @@ pub use kit::{
 };
 pub use kit::{http, outbound, signature};
 use notify_integration_disconnected::NotifyIntegrationDisconnected;
+use refresh_expired_tokens::RefreshExpiredTokens;
+use refresh_token::RefreshToken;
 use send_email::SendEmail;
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[
     Entry::of::<NotifyIntegrationDisconnected>(),
     Entry::of::<SendEmail>(),
+    Entry::of::<RefreshExpiredTokens>(),
+    Entry::of::<RefreshToken>(),
     Entry::of::<Noop>().diagnostic(),
     Entry::of::<Echo>().diagnostic(),
     Entry::of::<Sleep>().diagnostic(),
@@ -27,6 +34,7 @@ pub const CATALOG: &[Entry] = &[
     Entry::of::<Crash>().diagnostic(),
     Entry::of::<Knock>().diagnostic(),
     Entry::of::<Pair>().diagnostic(),
+    Entry::of::<CallProvider>().diagnostic(),
 ];
 
 /// The entry of this name or alias.

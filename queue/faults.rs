@@ -40,6 +40,14 @@ closed_set! {
         TickEnqueued => "tick_enqueued",
         /// The rows of ticks stand; what is left of them is not struck out.
         TickRecorded => "tick_recorded",
+        /// A provider is about to be asked for new tokens.
+        BeforeTokenCall => "before_token_call",
+        /// It has answered; nothing is written.
+        TokenAnswered => "token_answered",
+        /// The answer is in the spool; the row does not know of it.
+        TokenSpooled => "token_spooled",
+        /// The tokens stand in the row; the spool still has them.
+        TokenStored => "token_stored",
         /// Another configuration is judged, and not taken.
         Reloading => "reloading",
     }

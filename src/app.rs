@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 use liaison_jobs::{
     Mailer, Secret as JobSecret, Services,
     outbound::{Outbound, OutboundSettings},
+    tokens::TokenKeeper,
 };
 use liaison_queue::{
     Changes, Flow, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName,
@@ -30,6 +31,7 @@ use crate::{
     recorder::Recorder,
     runner::Runner,
     scheduler::{self, Recording, Scheduler},
+    tokens,
     traces::{self, Delivery},
     vitals::Condition,
 };
@@ -72,6 +74,7 @@ pub(crate) struct Daemon {
     /// The processes of suspects.
     wards: Option<Wards>,
     cancel_grace: watch::Sender<Duration>,
+    tokens: Option<Arc<TokenKeeper>>,
 }
 
 impl App {
@@ -229,7 +232,9 @@ impl App {
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
         let outbound = Self::outbound_of(config)?;
         let mailer = self.mailer()?;
-        let services = Arc::new(Services { store: store.clone(), producer: self.producer(), outbound, mailer });
+        let tokens = tokens::start(self, store.clone(), outbound.clone()).await?;
+        let (producer, keeper) = (self.producer(), tokens.clone());
+        let services = Arc::new(Services { store: store.clone(), producer, tokens: keeper, outbound, mailer });
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
@@ -262,7 +267,7 @@ impl App {
             wards.watch(&worker.queues());
         }
         let condition = self.condition.clone();
-        Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, spans, wards, cancel_grace })
+        Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, spans, wards, cancel_grace, tokens })
     }
 
     fn scheduler(&self, store: Option<Store>) -> (Scheduler, Recording) {
@@ -355,6 +360,8 @@ impl Daemon {
     /// Until all that ended is recorded and settled, or it takes too long; the worker is gone then.
     pub(crate) async fn end(mut self, patience: Duration) {
         self.worker.drained().await;
+        // Handlers that were stopped may have left one under way: what a provider gave must not be lost with us.
+        tokens::landed(self.tokens.as_deref(), patience).await;
         // It stops between two rounds. What it leaves half done, another daemon does.
         let scheduled = async { while self.scheduler.join_next().await.is_some() {} };
         if tokio::time::timeout(patience, scheduled).await.is_err() {

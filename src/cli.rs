@@ -11,6 +11,7 @@ mod dead;
 mod dev;
 mod doctor;
 mod enqueue;
+mod integrations;
 mod jobs;
 mod keys;
 mod lanes;
@@ -103,6 +104,9 @@ enum Command {
     /// Jobs with one end: how far they are; open and seal a batch
     #[command(subcommand)]
     Batches(batches::BatchesCommand),
+    /// Accounts at providers: add and look at them, switch them on and off, take them off
+    #[command(subcommand)]
+    Integrations(integrations::IntegrationsCommand),
     /// Who works, and on what
     #[command(subcommand)]
     Workers(workers::WorkersCommand),
@@ -169,6 +173,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Schedule(command) => schedule::run(&global, &command),
         Command::Lanes(command) => lanes::run(&global, &command),
         Command::Batches(command) => batches::run(&global, &command),
+        Command::Integrations(command) => integrations::run(&global, &command),
         Command::Workers(command) => workers::run(&global, &command),
         Command::Limits(command) => limits::run(&global, &command),
         Command::Mail(command) => mail::run(&global, &command),

@@ -24,6 +24,7 @@ pub(crate) mod mistake;
 pub(crate) mod origin;
 pub(crate) mod outbound;
 mod print;
+mod providers;
 pub(crate) mod queues;
 mod raw;
 mod reader;
@@ -34,6 +35,7 @@ pub(crate) mod secret;
 pub(crate) mod store;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tokens;
 pub(crate) mod traces;
 pub(crate) mod units;
 pub(crate) mod url;
@@ -46,6 +48,7 @@ use mail::Mail;
 use mistake::{ConfigError, Warning};
 use origin::{Origin, Place};
 use outbound::Outbound;
+pub(crate) use providers::Provider;
 use queues::{Queue, Queues};
 use raw::RawConfig;
 use reader::{Entry, Known, Reader};
@@ -53,6 +56,7 @@ use redis::Redis;
 use scheduler::Scheduler;
 use secret::Secret;
 use store::Store;
+use tokens::Tokens;
 use traces::Traces;
 use worker::Worker;
 
@@ -67,6 +71,9 @@ pub(crate) struct Config {
     /// The queues to serve; at least one.
     pub(crate) queue: Vec<Queue>,
     pub(crate) scheduler: Scheduler,
+    pub(crate) tokens: Tokens,
+    /// Who gives tokens.
+    pub(crate) provider: Vec<Provider>,
     pub(crate) http: Http,
     pub(crate) traces: Traces,
     pub(crate) outbound: Outbound,
@@ -83,13 +90,30 @@ impl Config {
         let queues = Queues::read(reader);
         let queue = Queue::read_all(reader, worker.concurrency);
         let scheduler = Scheduler::read(reader);
+        let tokens = Tokens::read(reader, &store);
+        let provider = Provider::read_all(reader);
         let http = Http::read(reader);
         let traces = Traces::read(reader);
         let outbound = Outbound::read(reader);
         let mail = Mail::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
-        Self { redis, store, worker, queues, queue, scheduler, http, traces, outbound, mail, log, entries }
+        Self {
+            redis,
+            store,
+            worker,
+            queues,
+            queue,
+            scheduler,
+            tokens,
+            provider,
+            http,
+            traces,
+            outbound,
+            mail,
+            log,
+            entries,
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod reload;
 mod runner;
 mod scheduler;
 mod telemetry;
+mod tokens;
 mod traces;
 mod vitals;
 

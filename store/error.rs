@@ -74,6 +74,13 @@ pub enum StoreError {
         #[source]
         source: KeyError,
     },
+    #[error("cannot open the {column} of integration {account}")]
+    SealedColumn {
+        account: String,
+        column: &'static str,
+        #[source]
+        source: KeyError,
+    },
     #[error("cannot read run {run} of job {job_id}")]
     Row {
         job_id: String,
@@ -139,6 +146,7 @@ impl StoreError {
             | Self::TooNew { .. }
             | Self::Migrate { .. }
             | Self::Sealed { .. }
+            | Self::SealedColumn { .. }
             | Self::Row { .. } => false,
         }
     }

@@ -1,20 +1,32 @@
 //! Accounts at providers: calendars and video conferences, with the grant that lets us act for their owners.
 //!
 //! Tokens are sealed for the row and the column they stand in. They change by compare-and-set on `version`: who read an
-//! older pair stores nothing over a newer one.
+//! older pair stores nothing over a newer one. Every change and its line in the integration log are one transaction, so
+//! a process that dies half-way leaves both or neither.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+mod changing;
+mod grants;
+mod row;
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
 use diesel::result::QueryResult;
-use diesel::{OptionalExtension as _, QueryDsl as _, Queryable, RunQueryDsl as _, Selectable, SelectableHelper as _};
-use serde::Serialize;
+use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
+use serde::{Deserialize, Serialize};
 
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
-use crate::schema::{calendar_integrations, video_integrations};
+use crate::runs::MAX_ROWS;
 use crate::store::Store;
 
+pub use changing::{Added, NewIntegration};
+pub use grants::{Expiring, Grant, Stored, Tokens};
+use row::{Row, columns, in_table};
+
 /// Which table an account stands in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IntegrationKind {
     Calendar,
@@ -30,6 +42,47 @@ impl IntegrationKind {
             Self::Calendar => "calendar",
             Self::Video => "video",
         }
+    }
+
+    const fn table(self) -> &'static str {
+        match self {
+            Self::Calendar => "calendar_integrations",
+            Self::Video => "video_integrations",
+        }
+    }
+}
+
+impl FromStr for IntegrationKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let of = |kind: &Self| kind.as_str() == text;
+        Self::ALL.into_iter().find(of).ok_or_else(|| "neither calendar nor video".to_owned())
+    }
+}
+
+/// One account of all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AccountId {
+    pub kind: IntegrationKind,
+    pub id: String,
+}
+
+impl AccountId {
+    #[must_use]
+    pub fn new(kind: IntegrationKind, id: impl Into<String>) -> Self {
+        Self { kind, id: id.into() }
+    }
+
+    /// What a value in this column is sealed for.
+    fn sealed_for(&self, column: &str) -> String {
+        format!("{}:{}:{column}", self.kind.table(), self.id)
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind.as_str(), self.id)
     }
 }
 
@@ -60,68 +113,29 @@ pub struct Integration {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A row of either table, as far as both have the same columns.
-macro_rules! account {
-    ($row:ident, $table:ident, $kind:expr) => {
-        #[derive(Queryable, Selectable)]
-        #[diesel(table_name = $table)]
-        struct $row {
-            id: String,
-            organizer_id: String,
-            provider: String,
-            provider_user_id: Option<String>,
-            provider_email: Option<String>,
-            is_active: bool,
-            token_expires_at: Option<NaiveDateTime>,
-            scope: Option<String>,
-            version: i32,
-            refreshed_at: Option<NaiveDateTime>,
-            refresh_errors: i32,
-            refresh_error: Option<String>,
-            disconnected_at: Option<NaiveDateTime>,
-            disconnected_reason: Option<String>,
-            disconnects: i32,
-            created_at: NaiveDateTime,
-            updated_at: NaiveDateTime,
-        }
-
-        impl From<$row> for Integration {
-            fn from(row: $row) -> Self {
-                Self {
-                    kind: $kind,
-                    id: row.id,
-                    organizer_id: row.organizer_id,
-                    provider: row.provider,
-                    provider_user_id: row.provider_user_id,
-                    provider_email: row.provider_email,
-                    is_active: row.is_active,
-                    token_expires_at: row.token_expires_at.map(|at| at.and_utc()),
-                    scope: row.scope,
-                    version: row.version,
-                    refreshed_at: row.refreshed_at.map(|at| at.and_utc()),
-                    refresh_errors: row.refresh_errors,
-                    refresh_error: row.refresh_error,
-                    disconnected_at: row.disconnected_at.map(|at| at.and_utc()),
-                    disconnected_reason: row.disconnected_reason,
-                    disconnects: row.disconnects,
-                    created_at: row.created_at.and_utc(),
-                    updated_at: row.updated_at.and_utc(),
-                }
-            }
-        }
-
-        impl $row {
-            fn find(connection: &mut AnyConnection, id: &str) -> QueryResult<Option<Integration>> {
-                let row: Option<Self> =
-                    $table::table.find(id).select(Self::as_select()).first(connection).optional()?;
-                Ok(row.map(Integration::from))
-            }
-        }
-    };
+impl Integration {
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        AccountId::new(self.kind, self.id.clone())
+    }
 }
 
-account!(CalendarRow, calendar_integrations, IntegrationKind::Calendar);
-account!(VideoRow, video_integrations, IntegrationKind::Video);
+/// What to list, newest first.
+#[derive(Clone, Debug, Default)]
+pub struct IntegrationFilter {
+    /// None: of both tables.
+    pub kind: Option<IntegrationKind>,
+    pub organizer: Option<String>,
+    pub provider: Option<String>,
+    /// Only those that are switched on, or off.
+    pub active: Option<bool>,
+    /// Only those whose tokens are taken no more, or still are.
+    pub disconnected: Option<bool>,
+    /// Only those whose last refresh failed.
+    pub failing: bool,
+    /// At most 10,000.
+    pub limit: u32,
+}
 
 impl Store {
     /// One account.
@@ -130,10 +144,62 @@ impl Store {
     /// When the database cannot be read.
     pub async fn integration(&self, kind: IntegrationKind, id: &str) -> Result<Option<Integration>, StoreError> {
         let id = id.to_owned();
-        let find = move |connection: &mut AnyConnection| match kind {
-            IntegrationKind::Calendar => CalendarRow::find(connection, &id),
-            IntegrationKind::Video => VideoRow::find(connection, &id),
-        };
+        let find = move |connection: &mut AnyConnection| find(connection, kind, &id);
         self.pool.read("read an integration", find).await
     }
+
+    /// Accounts, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn integrations(&self, filter: IntegrationFilter) -> Result<Vec<Integration>, StoreError> {
+        let limit = filter.limit.min(MAX_ROWS) as usize;
+        let load = move |connection: &mut AnyConnection| {
+            let kinds =
+                IntegrationKind::ALL.into_iter().filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind));
+            let mut all = Vec::new();
+            for kind in kinds {
+                all.extend(list(connection, kind, &filter)?);
+            }
+            Ok(all)
+        };
+        let mut all = self.pool.read("list the integrations", load).await?;
+        all.sort_by(|one, other| other.created_at.cmp(&one.created_at).then_with(|| one.id.cmp(&other.id)));
+        all.truncate(limit);
+        Ok(all)
+    }
+}
+
+fn find(connection: &mut AnyConnection, kind: IntegrationKind, id: &str) -> QueryResult<Option<Integration>> {
+    let row: Option<Row> = in_table!(kind, t => t::table.find(id).select(columns!(t)).first(connection).optional())?;
+    Ok(row.map(|row| row.of(kind)))
+}
+
+fn list(
+    connection: &mut AnyConnection,
+    kind: IntegrationKind,
+    filter: &IntegrationFilter,
+) -> QueryResult<Vec<Integration>> {
+    let rows: Vec<Row> = in_table!(kind, t => {
+        let mut query = t::table.select(columns!(t)).into_boxed();
+        if let Some(wanted) = &filter.organizer {
+            query = query.filter(t::organizer_id.eq(wanted));
+        }
+        if let Some(wanted) = &filter.provider {
+            query = query.filter(t::provider.eq(wanted));
+        }
+        if let Some(wanted) = filter.active {
+            query = query.filter(t::is_active.eq(wanted));
+        }
+        match filter.disconnected {
+            Some(true) => query = query.filter(t::disconnected_at.is_not_null()),
+            Some(false) => query = query.filter(t::disconnected_at.is_null()),
+            None => {}
+        }
+        if filter.failing {
+            query = query.filter(t::refresh_errors.gt(0));
+        }
+        query.order((t::created_at.desc(), t::id.asc())).limit(filter.limit.min(MAX_ROWS).into()).load(connection)
+    })?;
+    Ok(rows.into_iter().map(|row| row.of(kind)).collect())
 }

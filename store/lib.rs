@@ -27,6 +27,8 @@ mod ticks;
 mod url;
 
 #[cfg(test)]
+mod grant_tests;
+#[cfg(test)]
 mod recording_tests;
 #[cfg(test)]
 mod repeating_tests;
@@ -39,8 +41,10 @@ pub use dead_letters::{DeadCursor, DeadFilter, DeadLetter};
 pub use error::StoreError;
 pub use examiner::DatabaseFacts;
 pub use facts::Fact;
-pub use integrations::{Integration, IntegrationKind};
-pub use logs::{LogEntry, LogFilter, LogLine};
+pub use integrations::{
+    AccountId, Added, Expiring, Grant, Integration, IntegrationFilter, IntegrationKind, NewIntegration, Stored, Tokens,
+};
+pub use logs::{Line, LogEntry, LogFilter, LogLine};
 pub use migrations::{migrate, migration_status};
 pub use notifications::{EndpointState, Notification, NotificationStatus, SuppressedAddress, Told};
 pub use record::{Burial, Exit, Recorded};

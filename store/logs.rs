@@ -33,6 +33,26 @@ pub struct LogEntry {
     pub created_at: DateTime<Utc>,
 }
 
+/// A line that is written together with what it tells, and which job it is of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    pub entry: LogEntry,
+    pub job_id: Option<String>,
+}
+
+impl Line {
+    pub(crate) fn write(mut self, connection: &mut AnyConnection) -> QueryResult<()> {
+        self.entry.make_storable();
+        insert(connection, &self.entry, self.job_id.as_deref())
+    }
+}
+
+impl From<LogEntry> for Line {
+    fn from(entry: LogEntry) -> Self {
+        Self { entry, job_id: None }
+    }
+}
+
 /// A line as it stands there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LogLine {

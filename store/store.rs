@@ -47,6 +47,12 @@ impl Store {
         Ok(Self { pool: Arc::new(pool), keys: Arc::new(keys) })
     }
 
+    /// What seals the secrets in here, for those that have to wait elsewhere.
+    #[must_use]
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
     /// Whether the store can be written to, now.
     ///
     /// # Errors

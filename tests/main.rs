@@ -26,6 +26,7 @@ mod sharding;
 mod stopping;
 mod support;
 mod tidy;
+mod tokens;
 mod topologies;
 mod traces;
 mod tying;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, Utc};
-use liaison_queue::{Claimed, JobId, Receipt, bonds::BatchEnd, clock::Millis, outcome::Failure};
+use liaison_queue::{Claimed, JobId, QueueName, Receipt, bonds::BatchEnd, clock::Millis, outcome::Failure};
 use liaison_store::{Fact, LogEntry, Store};
 use serde_json::Value;
 
@@ -80,14 +80,33 @@ impl Context {
     /// # Errors
     /// A retry when Redis does not answer, and fatal when an envelope is refused: the same would be refused again.
     pub(crate) async fn enqueue(&self, envelopes: &[Value]) -> Result<(), Failure> {
+        self.enqueue_new(envelopes).await.map(drop)
+    }
+
+    /// The same; how many of them are new, and not duplicates of what waits or runs.
+    ///
+    /// # Errors
+    /// As `enqueue`.
+    pub(crate) async fn enqueue_new(&self, envelopes: &[Value]) -> Result<usize, Failure> {
         let texts: Vec<String> = envelopes.iter().map(Value::to_string).collect();
         let receipts = self.services.producer.enqueue(&texts).await;
         let receipts = receipts.map_err(|fault| Failure::retry(format!("enqueue what follows: {fault}")))?;
-        let refused = receipts.into_iter().find_map(|receipt| match receipt {
-            Receipt::Rejected { reason } => Some(reason),
-            Receipt::Queued { .. } | Receipt::Duplicate { .. } => None,
-        });
-        refused.map_or(Ok(()), |reason| Err(Failure::fatal(format!("what follows was refused: {reason}"))))
+        let mut new = 0;
+        for receipt in receipts {
+            match receipt {
+                Receipt::Rejected { reason } => {
+                    return Err(Failure::fatal(format!("what follows was refused: {reason}")));
+                }
+                Receipt::Queued { .. } => new += 1,
+                Receipt::Duplicate { .. } => {}
+            }
+        }
+        Ok(new)
+    }
+
+    /// The queue that it came from, where what follows goes as well.
+    pub(crate) fn queue(&self) -> &QueueName {
+        &self.job.queue
     }
 
     /// Until somebody takes the job back. A handler that waits for long should stop then, and put things in order; one

@@ -1,10 +1,11 @@
 //! What all jobs share; made once, by the daemon.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use liaison_queue::Producer;
 use liaison_store::Store;
 
+use super::TokenKeeper;
 use super::outbound::Outbound;
 use super::Mailer;
 
@@ -12,6 +13,8 @@ pub struct Services {
     /// None only where nothing is recorded, as in a benchmark of the bare queue.
     pub store: Option<Store>,
     pub producer: Producer,
+    /// None where there is no store.
+    pub tokens: Option<Arc<TokenKeeper>>,
     /// The way out, for all who call an address.
     pub outbound: Outbound,
     pub mailer: Mailer,

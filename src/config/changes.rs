@@ -42,6 +42,11 @@ impl Config {
                 found.push(Change { key: key.into(), from: "[redacted]".into(), to: "[redacted]".into(), live: false });
             }
         }
+        if self.provider != new.provider {
+            let count = |config: &Self| config.provider.len().to_string();
+            let (from, to) = (count(self), count(new));
+            found.push(Change { key: "what the [[provider]] entries say".into(), from, to, live: false });
+        }
         for queue in &new.queue {
             let before = self.queue.iter().find(|before| before.name == queue.name);
             if let Some(before) = before.filter(|before| before.shards != queue.shards) {
@@ -78,10 +83,13 @@ impl Config {
                 queue.shards = before.shards;
             }
         }
-        let kept = self.entries.into_iter().filter(|entry| entry.place.index.is_none() && !is_live(entry));
+        let is_kept =
+            |entry: &Entry| entry.place.section == "provider" || (entry.place.index.is_none() && !is_live(entry));
+        let kept = self.entries.into_iter().filter(is_kept);
         let mut entries: Vec<Entry> = kept.collect();
         let there: BTreeSet<_> = entries.iter().map(|entry| entry.place.clone()).collect();
-        entries.extend(new.entries.into_iter().filter(|entry| !there.contains(&entry.place)));
+        let is_new = |entry: &Entry| entry.place.section != "provider" && !there.contains(&entry.place);
+        entries.extend(new.entries.into_iter().filter(is_new));
         entries.sort_by(|a, b| a.place.cmp(&b.place));
         Self {
             redis: self.redis,
@@ -90,6 +98,8 @@ impl Config {
             queues: new.queues,
             queue,
             scheduler: new.scheduler,
+            tokens: self.tokens,
+            provider: self.provider,
             http: self.http,
             traces: self.traces,
             outbound: self.outbound,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::hint::distance;
 use super::key::Value;
 use super::origin::{Origin, Place};
-use super::raw::{MAX_QUEUES, RawConfig, Written};
+use super::raw::{LISTS, RawConfig, Written};
 
 /// Every variable of ours begins with it.
 pub(super) const PREFIX: &str = "LIAISON_";
@@ -37,6 +37,13 @@ fn name_of(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| variable(name).filter(|value| !value.trim().is_empty()))
 }
 
+/// Where systemd says that a service may keep its state: the first of its `StateDirectory=`.
+#[expect(clippy::disallowed_methods, reason = "the one home of the environment")]
+pub(super) fn state_folder() -> Option<std::path::PathBuf> {
+    let folders = std::env::var("STATE_DIRECTORY").ok()?;
+    folders.split(':').next().filter(|folder| !folder.is_empty()).map(Into::into)
+}
+
 /// What systemd tells a unit that notifies: where, how often it wants a sign of life, and from which process.
 #[derive(Debug, Default)]
 pub(crate) struct Supervisor {
@@ -61,7 +68,7 @@ pub(crate) fn supervisor() -> Supervisor {
 
 /// Lay the variables over what the file wrote.
 pub(super) fn read(environment: &BTreeMap<String, String>, raw: &mut RawConfig) {
-    open_queues(environment, raw);
+    LISTS.iter().for_each(|section| open_entries(section, environment, raw));
     for (name, value) in environment {
         let Some(rest) = name.strip_prefix(PREFIX).filter(|_| name != CONFIG) else { continue };
         let origin = Origin::Environment(name.clone());
@@ -75,17 +82,14 @@ pub(super) fn read(environment: &BTreeMap<String, String>, raw: &mut RawConfig) 
 }
 
 fn lay(place: Place, value: &str, origin: Origin, raw: &mut RawConfig) {
-    if place.index.is_some_and(|index| index >= raw.queues.len()) {
-        let next = Place::at("queue", Some(raw.queues.len()), "name").environment();
-        let problem = format!("leaves a gap: there are {} queues before it", raw.queues.len());
-        let remedy = format!("go on with {next}");
-        return raw.mistake(
-            place.to_string(),
-            origin,
-            problem,
-            format!("at most {MAX_QUEUES} queues, without gaps"),
-            remedy,
-        );
+    let section = place.section.clone();
+    let (list, most) = raw.list(&section);
+    let before = list.len();
+    if place.index.is_some_and(|index| index >= before) {
+        let next = Place::at(&section, Some(before), "name").environment();
+        let problem = format!("leaves a gap: there are {before} {section}s before it");
+        let allowed = format!("at most {most} {section}s, without gaps");
+        return raw.mistake(place.to_string(), origin, problem, allowed, format!("go on with {next}"));
     }
     if let Some(Written { value: Value::Word(other), origin: Origin::Environment(twin) }) = raw.values.get(&place)
         && other != value
@@ -101,21 +105,28 @@ fn lay(place: Place, value: &str, origin: Origin, raw: &mut RawConfig) {
 fn place_of(rest: &str) -> Option<Place> {
     let parts: Vec<String> = rest.split("__").map(str::to_ascii_lowercase).collect();
     match parts.as_slice() {
-        [section, name] if section != "queue" => Some(Place::new(section, name)),
-        [section, index, name] if section == "queue" => index.parse().ok().map(|at| Place::at(section, Some(at), name)),
-        [section, name @ ..] if name.len() > 1 && section != "queue" => Some(Place::new(section, &name.join("__"))),
+        [section, name] if !is_list(section) => Some(Place::new(section, name)),
+        [section, index, name] if is_list(section) => index.parse().ok().map(|at| Place::at(section, Some(at), name)),
+        [section, name @ ..] if name.len() > 1 && !is_list(section) => Some(Place::new(section, &name.join("__"))),
         _ => None,
     }
 }
 
-/// Queues that only the environment describes go on where the file stops.
-fn open_queues(environment: &BTreeMap<String, String>, raw: &mut RawConfig) {
-    let queue = |name: &String| place_of(name.strip_prefix(PREFIX)?).and_then(|place| place.index);
+fn is_list(section: &str) -> bool {
+    LISTS.contains(&section)
+}
+
+/// Entries that only the environment describes go on where the file stops.
+fn open_entries(section: &str, environment: &BTreeMap<String, String>, raw: &mut RawConfig) {
+    let entry = |name: &String| {
+        place_of(name.strip_prefix(PREFIX)?).filter(|place| place.section == section).and_then(|place| place.index)
+    };
     // Sorted as numbers: 10 comes after 9.
-    let indices: BTreeSet<usize> = environment.keys().filter_map(queue).collect();
+    let indices: BTreeSet<usize> = environment.keys().filter_map(entry).collect();
+    let (list, most) = raw.list(section);
     for index in indices {
-        if index == raw.queues.len() && index < MAX_QUEUES {
-            raw.queues.push(Origin::Environment(Place::at("queue", Some(index), "name").environment()));
+        if index == list.len() && index < most {
+            list.push(Origin::Environment(Place::at(section, Some(index), "name").environment()));
         }
     }
 }
@@ -124,7 +135,7 @@ fn open_queues(environment: &BTreeMap<String, String>, raw: &mut RawConfig) {
 /// names such as `LIAISON_REDIS_PORT` for a service called so.
 fn refuse_near_miss(name: &str, origin: Origin, raw: &mut RawConfig) {
     let long = raw.known.iter().map(|known| {
-        let index = (known.section == "queue").then_some(0);
+        let index = is_list(known.section).then_some(0);
         Place::at(known.section, index, known.name).environment()
     });
     let short = SHORT.iter().map(|(short, ..)| *short).chain([CONFIG]).map(str::to_owned);

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::key::Value;
 use super::mistake::SYNTAX;
 use super::origin::{Origin, Place};
-use super::raw::{MAX_QUEUES, RawConfig};
+use super::raw::{LISTS, RawConfig};
 use super::secret::Secret;
 
 /// The largest configuration file, in bytes.
@@ -88,14 +88,15 @@ fn lay(document: &Document<'_>, raw: &mut RawConfig) {
         let origin = document.at(name.span().start);
         let name: &str = name.get_ref();
         match (name, value.get_ref()) {
-            ("queue", DeValue::Array(queues)) => {
-                for queue in queues {
-                    lay_queue(document, queue, raw);
+            (name, DeValue::Array(entries)) if LISTS.contains(&name) => {
+                for entry in entries {
+                    lay_entry(document, name, entry, raw);
                 }
             }
-            ("queue", _) => {
-                let remedy = "write [[queue]] for one queue; what holds for every queue stands in [queues]";
-                raw.mistake(name, origin, "is not a list of queues", "[[queue]]", remedy);
+            (name, _) if LISTS.contains(&name) => {
+                let also = if name == "queue" { "; what holds for every queue stands in [queues]" } else { "" };
+                let (problem, allowed) = (format!("is not a list of {name}s"), format!("[[{name}]]"));
+                raw.mistake(name, origin, problem, allowed, format!("write [[{name}]] for one {name}{also}"));
             }
             (_, DeValue::Table(keys)) if raw.is_section(name) => lay_keys(document, keys, name, None, raw),
             (_, DeValue::Array(_)) if raw.is_section(name) => {
@@ -121,20 +122,23 @@ fn refuse_section(name: &str, origin: Origin, raw: &mut RawConfig) {
     raw.mistake(name.escape_debug().to_string(), origin, "is not a section", allowed, remedy);
 }
 
-fn lay_queue(document: &Document<'_>, queue: &Spanned<DeValue<'_>>, raw: &mut RawConfig) {
-    let (index, origin) = (raw.queues.len(), document.at(queue.span().start));
-    if index == MAX_QUEUES {
-        let problem = format!("is one queue more than {MAX_QUEUES}");
-        return raw.mistake(format!("queue[{index}]"), origin, problem, "fewer queues", "merge some");
+fn lay_entry(document: &Document<'_>, section: &str, entry: &Spanned<DeValue<'_>>, raw: &mut RawConfig) {
+    let origin = document.at(entry.span().start);
+    let (list, most) = raw.list(section);
+    let index = list.len();
+    let key = format!("{section}[{index}]");
+    if index == most {
+        let problem = format!("is one {section} more than {most}");
+        return raw.mistake(key, origin, problem, format!("fewer {section}s"), "merge some");
     }
-    match queue.get_ref() {
+    match entry.get_ref() {
         DeValue::Table(keys) => {
-            raw.queues.push(origin);
-            lay_keys(document, keys, "queue", Some(index), raw);
+            list.push(origin);
+            lay_keys(document, keys, section, Some(index), raw);
         }
         value => {
-            let problem = format!("is {}", what(value));
-            raw.mistake(format!("queue[{index}]"), origin, problem, "[[queue]]", "write [[queue]], and its keys below");
+            let (problem, allowed) = (format!("is {}", what(value)), format!("[[{section}]]"));
+            raw.mistake(key, origin, problem, allowed, format!("write [[{section}]], and its keys below"));
         }
     }
 }

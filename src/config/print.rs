@@ -1,10 +1,12 @@
 //! The configuration in effect, for `liaison check`: each value with where it came from, secrets redacted.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::{Map, json};
 
 use super::Config;
+use super::raw::LISTS;
 use super::reader::Entry;
 
 impl Config {
@@ -30,24 +32,24 @@ impl Config {
         text
     }
 
-    /// As JSON: `{"worker": {"lease": {"value": "10s", "origin": "default"}}, "queue": [{…}]}`.
+    /// As JSON: `{"worker": {"lease": {"value": "10s", "origin": "default"}}, "queue": [{…}], "provider": []}`.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         let mut sections = Map::new();
-        let mut queues: Vec<(Option<usize>, Map<String, serde_json::Value>)> = Vec::new();
+        let mut lists: BTreeMap<&str, BTreeMap<usize, Map<String, serde_json::Value>>> =
+            LISTS.iter().map(|section| (*section, BTreeMap::new())).collect();
         for Entry { place, shown, origin } in &self.entries {
             let value = json!({ "value": shown.as_ref().ok(), "origin": origin.to_string() });
-            if place.index.is_none() {
+            if let Some(index) = place.index {
+                let list = lists.entry(&place.section).or_default();
+                list.entry(index).or_default().insert(place.name.clone(), value);
+            } else {
                 let section = sections.entry(&place.section).or_insert_with(|| json!({}));
                 section[&place.name] = value;
-            } else {
-                if queues.last().is_none_or(|(index, _)| *index != place.index) {
-                    queues.push((place.index, Map::new()));
-                }
-                let queue = queues.last_mut().map(|(_, queue)| queue);
-                queue.map(|queue| queue.insert(place.name.clone(), value));
             }
         }
-        sections.insert("queue".to_owned(), queues.into_iter().map(|(_, queue)| queue).collect());
+        for (section, entries) in lists {
+            sections.insert(section.to_owned(), entries.into_values().collect());
+        }
         sections.into()
     }
 }

@@ -110,7 +110,9 @@ impl Queue {
         refuse_doubles(reader, &all);
         let picked = reader.raw.picked.clone();
         let is_served = |queue: &Self| picked.is_empty() || picked.contains(&queue.name);
-        reader.entries.retain(|entry| entry.place.index.and_then(|index| all.get(index)).is_none_or(is_served));
+        reader.entries.retain(|entry| {
+            entry.place.section != "queue" || entry.place.index.and_then(|index| all.get(index)).is_none_or(is_served)
+        });
         all.into_iter().filter(is_served).collect()
     }
 
@@ -164,7 +166,9 @@ fn refuse_doubles(reader: &mut Reader, all: &[Queue]) {
 pub(super) fn pick(raw: &mut super::raw::RawConfig, names: &[String]) {
     const FLAG: Origin = Origin::Flag("--queues");
     let name_of = |(place, written): (&Place, &Written)| match (place.index, &written.value) {
-        (Some(index), Value::Text(name) | Value::Word(name)) if place.name == "name" => Some((name.clone(), index)),
+        (Some(index), Value::Text(name) | Value::Word(name)) if place.section == "queue" && place.name == "name" => {
+            Some((name.clone(), index))
+        }
         _ => None,
     };
     let mut configured: BTreeMap<String, usize> = raw.values.iter().filter_map(name_of).collect();

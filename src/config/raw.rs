@@ -12,6 +12,12 @@ use super::secret::Secret;
 /// The most `[[queue]]` entries of one worker.
 pub(crate) const MAX_QUEUES: usize = 256;
 
+/// The most `[[provider]]` entries.
+pub(crate) const MAX_PROVIDERS: usize = 64;
+
+/// The sections that stand in double brackets, once for each entry.
+pub(super) const LISTS: [&str; 2] = ["queue", "provider"];
+
 /// A value and where it was written.
 #[derive(Clone)]
 pub(crate) struct Written {
@@ -26,6 +32,8 @@ pub(crate) struct RawConfig {
     pub(super) values: BTreeMap<Place, Written>,
     /// Where each `[[queue]]` begins.
     pub(super) queues: Vec<Origin>,
+    /// Where each `[[provider]]` begins.
+    pub(super) providers: Vec<Origin>,
     /// The queues that the command line picked; empty means all.
     pub(super) picked: BTreeSet<String>,
     pub(super) mistakes: Vec<Mistake>,
@@ -42,6 +50,7 @@ impl RawConfig {
             known,
             values: BTreeMap::new(),
             queues: Vec::new(),
+            providers: Vec::new(),
             picked: BTreeSet::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
@@ -58,6 +67,11 @@ impl RawConfig {
         } else {
             self.refuse_unknown(&place, origin);
         }
+    }
+
+    /// Where each entry of a section in double brackets begins, and how many there may be.
+    pub(super) fn list(&mut self, section: &str) -> (&mut Vec<Origin>, usize) {
+        if section == "provider" { (&mut self.providers, MAX_PROVIDERS) } else { (&mut self.queues, MAX_QUEUES) }
     }
 
     pub(super) fn is_section(&self, name: &str) -> bool {

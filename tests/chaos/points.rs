@@ -13,9 +13,9 @@ fn needs_a_death(point: Point) -> bool {
     matches!(point, Point::Reaped | Point::ForSuspects)
 }
 
-/// Points that jobs do not lead to; `ticking.rs` plays those of ticks.
+/// Points that jobs do not lead to; `ticking.rs` plays those of ticks, and `tokens.rs` those of tokens.
 fn is_of_jobs(point: Point) -> bool {
-    !TICKS.contains(&point) && point != Point::Reloading
+    !TICKS.contains(&point) && !crate::tokens::POINTS.contains(&point) && point != Point::Reloading
 }
 
 /// Enough of everything to come to this point: leases are only extended if something lasts.

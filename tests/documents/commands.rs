@@ -17,6 +17,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/mail.md",
     "docs/operations.md",
     "docs/webhooks.md",
+    "docs/tokens.md",
     "docs/wire-protocol.md",
     "liaison.toml",
     "systemd/liaison.service",

@@ -122,7 +122,9 @@ fn what_runs_in_the_process_of_suspects_is_counted_by_the_daemon() {
 
 #[test]
 fn the_table_of_metrics_is_what_a_scrape_says() {
-    let (house, front) = Front::of(House::sqlite());
+    // What is counted of a provider is there as soon as it is configured.
+    let house = House::sqlite().set("LIAISON_PROVIDER__0__NAME", "google").set("LIAISON_PROVIDER__0__CLIENT_ID", "id");
+    let (house, front) = Front::of(house);
     house.write("scheduler.toml", "[[schedule]]\nname = 'often'\njob = 'noop'\ncron = '* * * * * *'\n");
     let worker = house.worker();
     one_of_each(&house);

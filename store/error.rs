@@ -74,6 +74,13 @@ pub enum StoreError {
         #[source]
         source: KeyError,
     },
+    #[error("cannot open what is sealed in {place}")]
+    SealedColumn {
+        /// Table, row and column.
+        place: String,
+        #[source]
+        source: KeyError,
+    },
     #[error("cannot read run {run} of job {job_id}")]
     Row {
         job_id: String,
@@ -139,6 +146,7 @@ impl StoreError {
             | Self::TooNew { .. }
             | Self::Migrate { .. }
             | Self::Sealed { .. }
+            | Self::SealedColumn { .. }
             | Self::Row { .. } => false,
         }
     }

@@ -4,6 +4,7 @@
 use diesel::result::QueryResult;
 
 use crate::connection::AnyConnection;
+use crate::deliveries::{self, Attempt};
 use crate::logs::{self, LogEntry};
 use crate::runs::Run;
 
@@ -11,6 +12,8 @@ use crate::runs::Run;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     Log(LogEntry),
+    /// Of a delivery.
+    Attempt(Box<Attempt>),
 }
 
 impl Fact {
@@ -18,21 +21,26 @@ impl Fact {
     pub(crate) fn make_storable(&mut self) {
         match self {
             Self::Log(entry) => entry.make_storable(),
+            Self::Attempt(attempt) => attempt.make_storable(),
         }
     }
 }
 
-/// Write what these runs leave. Those that were recorded before have left it already.
+/// Write what these runs leave, each with the number that it stands under. Those that were recorded before have left it
+/// already.
 pub(crate) fn write<'a>(
     connection: &mut AnyConnection,
-    runs: impl Iterator<Item = (&'a Run, &'a [Fact])>,
+    runs: impl Iterator<Item = (&'a Run, i32, &'a [Fact])>,
 ) -> QueryResult<()> {
-    for (run, facts) in runs {
+    let (mut lines, mut attempts) = (Vec::new(), Vec::new());
+    for (run, number, facts) in runs {
         for fact in facts {
             match fact {
-                Fact::Log(entry) => logs::insert(connection, entry, Some(&run.job_id))?,
+                Fact::Log(entry) => lines.push((entry, Some(run.job_id.as_str()))),
+                Fact::Attempt(attempt) => attempts.push((run, number, &**attempt)),
             }
         }
     }
-    Ok(())
+    logs::insert(connection, &lines)?;
+    if attempts.is_empty() { Ok(()) } else { deliveries::write(connection, &attempts) }
 }

@@ -81,13 +81,27 @@ impl Context {
     /// A retry when Redis does not answer, and fatal when an envelope is refused: the same would be refused again.
     pub(crate) async fn enqueue(&self, envelopes: &[Value]) -> Result<(), Failure> {
         let texts: Vec<String> = envelopes.iter().map(Value::to_string).collect();
-        let receipts = self.services.producer.enqueue(&texts).await;
+        self.enqueue_texts(&texts).await
+    }
+
+    /// The same, for envelopes in which every byte of the arguments counts.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) async fn enqueue_texts(&self, texts: &[String]) -> Result<(), Failure> {
+        let receipts = self.services.producer.enqueue(texts).await;
         let receipts = receipts.map_err(|fault| Failure::retry(format!("enqueue what follows: {fault}")))?;
         let refused = receipts.into_iter().find_map(|receipt| match receipt {
             Receipt::Rejected { reason } => Some(reason),
             Receipt::Queued { .. } | Receipt::Duplicate { .. } => None,
         });
         refused.map_or(Ok(()), |reason| Err(Failure::fatal(format!("what follows was refused: {reason}"))))
+    }
+
+    /// The queue that it came from, for what follows from it.
+    #[must_use]
+    pub fn queue(&self) -> String {
+        self.job.queue.base().to_string()
     }
 
     /// Until somebody takes the job back. A handler that waits for long should stop then, and put things in order; one

@@ -5,9 +5,10 @@ mod kit;
 
 use diagnostics::{Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 pub use kit::{
-    Attribute, Child, Context, Entry, Journal, Kind, Limits, Sample, Services, Sink, Span, Surroundings, Trace,
-    Traceparent, nanos,
+    Attribute, Child, Context, Entry, Journal, Kind, Limits, Sample, Secret, Services, Sink, Span, Surroundings, Trace,
+    Traceparent, nanos, redact,
 };
+pub use kit::{http, outbound, signature};
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::FutureExt as _;
-use liaison_jobs::Services;
+use liaison_jobs::{
+    Secret as JobSecret, Services,
+    outbound::{Outbound, OutboundSettings},
+};
 use liaison_queue::{
     Changes, Flow, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName,
     Reread, Screen, SentinelUser, Served, Settings, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions,
@@ -139,6 +142,17 @@ impl App {
         Ok(config.store.url.expose().parse()?)
     }
 
+    /// The way out. Reads the files that `[outbound]` names.
+    pub(crate) fn outbound_of(config: &Config) -> Result<Outbound> {
+        let login = config.outbound.proxy_login_file.as_ref().map(|path| {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("read {} (outbound.proxy_login_file)", path.display()))?;
+            anyhow::Ok(JobSecret::new(text.trim()))
+        });
+        let settings = OutboundSettings { proxy_login: login.transpose()?, ..config.outbound.settings() };
+        Ok(Outbound::new(&settings)?)
+    }
+
     pub(crate) fn keys(&self) -> Result<Option<KeyRing>> {
         let Some(path) = &self.config.store.key_file else { return Ok(None) };
         let text = std::fs::read_to_string(path)
@@ -209,7 +223,8 @@ impl App {
         }
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
-        let services = Arc::new(Services { store: store.clone(), producer: self.producer() });
+        let outbound = Self::outbound_of(config)?;
+        let services = Arc::new(Services { store: store.clone(), producer: self.producer(), outbound });
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),

@@ -20,6 +20,7 @@ mod key;
 pub(crate) mod log;
 pub(crate) mod mistake;
 pub(crate) mod origin;
+pub(crate) mod outbound;
 mod print;
 pub(crate) mod queues;
 mod raw;
@@ -41,6 +42,7 @@ use key::Value;
 use log::Log;
 use mistake::{ConfigError, Warning};
 use origin::{Origin, Place};
+use outbound::Outbound;
 use queues::{Queue, Queues};
 use raw::RawConfig;
 use reader::{Entry, Known, Reader};
@@ -64,6 +66,7 @@ pub(crate) struct Config {
     pub(crate) scheduler: Scheduler,
     pub(crate) http: Http,
     pub(crate) traces: Traces,
+    pub(crate) outbound: Outbound,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -78,9 +81,10 @@ impl Config {
         let scheduler = Scheduler::read(reader);
         let http = Http::read(reader);
         let traces = Traces::read(reader);
+        let outbound = Outbound::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
-        Self { redis, store, worker, queues, queue, scheduler, http, traces, log, entries }
+        Self { redis, store, worker, queues, queue, scheduler, http, traces, outbound, log, entries }
     }
 }
 

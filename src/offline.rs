@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use liaison_jobs::outbound::Unfit;
+
 use crate::{
     app::App,
     config::{Config, mistake::Mistake, schedule},
@@ -31,6 +33,14 @@ pub(crate) fn mistakes(config: &Config) -> Vec<Mistake> {
         let key = format!("traces.{}", unfit.key);
         found.push(mistake(config, &key, unfit.problem, "a collector and the files for it", unfit.remedy));
     }
+    if let Err(fault) = App::outbound_of(config)
+        && found.iter().all(|known| !known.key.starts_with("outbound."))
+    {
+        let key = fault.downcast_ref::<Unfit>().map_or("ca_file", |unfit| unfit.key);
+        let remedy = "correct the file, as `docs/configuration.md` describes it";
+        let allowed = "a proxy and the files for the way out";
+        found.push(mistake(config, &format!("outbound.{key}"), format!("{fault:#}"), allowed, remedy));
+    }
     found.extend(schedule::mistakes(config));
     found
 }
@@ -46,6 +56,8 @@ fn files(config: &Config) -> Vec<Mistake> {
         ("store.key_file", &config.store.key_file),
         ("traces.ca_file", &config.traces.ca_file),
         ("traces.headers_file", &config.traces.headers_file),
+        ("outbound.ca_file", &config.outbound.ca_file),
+        ("outbound.proxy_login_file", &config.outbound.proxy_login_file),
     ];
     let named = named.into_iter().filter_map(|(key, path)| Some((key, path.as_deref()?)));
     named.filter_map(|(key, path)| file(config, key, path)).collect()

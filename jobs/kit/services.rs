@@ -5,10 +5,14 @@ use std::fmt;
 use liaison_queue::Producer;
 use liaison_store::Store;
 
+use super::outbound::Outbound;
+
 pub struct Services {
     /// None only where nothing is recorded, as in a benchmark of the bare queue.
     pub store: Option<Store>,
     pub producer: Producer,
+    /// The way out, for all who call an address.
+    pub outbound: Outbound,
 }
 
 impl fmt::Debug for Services {

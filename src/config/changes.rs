@@ -91,6 +91,7 @@ impl Config {
             scheduler: new.scheduler,
             http: self.http,
             traces: self.traces,
+            outbound: self.outbound,
             log,
             entries,
         }

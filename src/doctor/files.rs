@@ -16,6 +16,7 @@ pub(super) fn look(config: &Config) -> Vec<Finding> {
         ("redis.key_file", &config.redis.key_file),
         ("redis.sentinel_password_file", &config.redis.sentinel_password_file),
         ("traces.headers_file", &config.traces.headers_file),
+        ("outbound.proxy_login_file", &config.outbound.proxy_login_file),
     ];
     secrets.extend(named.into_iter().filter_map(|(key, path)| Some((key, path.clone()?))));
     for (key, named_by) in [("redis.url", "redis.url_file"), ("store.url", "store.url_file")] {

@@ -1,0 +1,1 @@
+//! URLs and names that try to be something else, one a line.

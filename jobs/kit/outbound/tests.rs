@@ -1,0 +1,1 @@
+//! The dialer on real sockets.

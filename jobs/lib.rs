@@ -1,7 +1,9 @@
 //! WHAT we do: one file per job.
 
 mod diagnostics;
+pub mod events;
 mod kit;
+mod send_webhook;
 
 use diagnostics::{Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 pub use kit::{
@@ -10,8 +12,18 @@ pub use kit::{
 };
 pub use kit::{http, outbound, signature};
 
+use send_webhook::SendWebhook;
+
+/// What the daemon and its commands need of webhooks.
+pub mod webhooks {
+    pub use crate::send_webhook::{
+        MAX_RETRIES, MAX_TIMEOUT, NOTICE, WebhookSettings, Webhooks, check_header, check_signature_header, lane,
+    };
+}
+
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[
+    Entry::of::<SendWebhook>(),
     Entry::of::<Noop>().diagnostic(),
     Entry::of::<Echo>().diagnostic(),
     Entry::of::<Sleep>().diagnostic(),

@@ -22,9 +22,9 @@ use liaison_queue::{
 };
 use liaison_store::{Endpoint, EndpointSecrets, StoreError};
 
+pub(crate) use self::args::SendWebhook;
 pub use self::{
     admission::Webhooks,
-    args::SendWebhook,
     deliver::NOTICE,
     fan_out::lane,
     request::{check_header, check_signature_header},

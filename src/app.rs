@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 use liaison_jobs::{
     Secret as JobSecret, Services,
     outbound::{Outbound, OutboundSettings},
+    webhooks::Webhooks,
 };
 use liaison_queue::{
     Changes, Flow, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName,
@@ -224,7 +225,8 @@ impl App {
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
         let outbound = Self::outbound_of(config)?;
-        let services = Arc::new(Services { store: store.clone(), producer: self.producer(), outbound });
+        let webhooks = Webhooks::new(config.webhooks.settings(), config.worker.concurrency as usize);
+        let services = Arc::new(Services { store: store.clone(), producer: self.producer(), outbound, webhooks });
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),

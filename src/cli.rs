@@ -23,6 +23,7 @@ mod reload;
 mod runs;
 mod schedule;
 mod typed;
+mod webhooks;
 mod whereabouts;
 mod words;
 mod worker;
@@ -102,6 +103,9 @@ enum Command {
     /// Jobs with one end: how far they are; open and seal a batch
     #[command(subcommand)]
     Batches(batches::BatchesCommand),
+    /// Endpoints of webhooks: add, try, enable and disable them; what was delivered, and replay it
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// Who works, and on what
     #[command(subcommand)]
     Workers(workers::WorkersCommand),
@@ -165,6 +169,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Schedule(command) => schedule::run(&global, &command),
         Command::Lanes(command) => lanes::run(&global, &command),
         Command::Batches(command) => batches::run(&global, &command),
+        Command::Webhooks(command) => webhooks::run(&global, &command),
         Command::Workers(command) => workers::run(&global, &command),
         Command::Limits(command) => limits::run(&global, &command),
         Command::Migrate(args) => migrate::run(&global, &args),

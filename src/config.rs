@@ -35,6 +35,7 @@ mod tests;
 pub(crate) mod traces;
 pub(crate) mod units;
 pub(crate) mod url;
+pub(crate) mod webhooks;
 pub(crate) mod worker;
 
 use http::Http;
@@ -51,6 +52,7 @@ use scheduler::Scheduler;
 use secret::Secret;
 use store::Store;
 use traces::Traces;
+use webhooks::Webhooks;
 use worker::Worker;
 
 /// What runs: valid, complete, and with the queues that this process serves.
@@ -67,6 +69,7 @@ pub(crate) struct Config {
     pub(crate) http: Http,
     pub(crate) traces: Traces,
     pub(crate) outbound: Outbound,
+    pub(crate) webhooks: Webhooks,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -82,9 +85,10 @@ impl Config {
         let http = Http::read(reader);
         let traces = Traces::read(reader);
         let outbound = Outbound::read(reader);
+        let webhooks = Webhooks::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
-        Self { redis, store, worker, queues, queue, scheduler, http, traces, outbound, log, entries }
+        Self { redis, store, worker, queues, queue, scheduler, http, traces, outbound, webhooks, log, entries }
     }
 }
 

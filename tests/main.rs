@@ -28,4 +28,5 @@ mod topologies;
 mod traces;
 mod tying;
 mod watching;
+mod webhooks;
 mod wire_protocol;

@@ -6,6 +6,7 @@ use liaison_queue::Producer;
 use liaison_store::Store;
 
 use super::outbound::Outbound;
+use crate::send_webhook::Webhooks;
 
 pub struct Services {
     /// None only where nothing is recorded, as in a benchmark of the bare queue.
@@ -13,6 +14,8 @@ pub struct Services {
     pub producer: Producer,
     /// The way out, for all who call an address.
     pub outbound: Outbound,
+    /// What deliveries of webhooks share.
+    pub webhooks: Webhooks,
 }
 
 impl fmt::Debug for Services {

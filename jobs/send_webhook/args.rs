@@ -36,7 +36,7 @@ pub(super) struct Event {
 /// The arguments of the job. Either `endpoint`, `organizer` or `url` with `event` and `data`, or `delivery` alone.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Written")]
-pub struct SendWebhook {
+pub(crate) struct SendWebhook {
     pub(super) target: Target,
     /// None only for a delivery that is there already.
     pub(super) event: Option<Event>,

@@ -61,10 +61,10 @@ impl Midpoint for Duration {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
-    pub(in super::super) fn settings() -> WebhookSettings {
+    fn settings() -> WebhookSettings {
         WebhookSettings {
             per_endpoint: 2,
             schedule: vec![Duration::from_secs(5), Duration::from_mins(5)],

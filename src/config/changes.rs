@@ -92,6 +92,7 @@ impl Config {
             http: self.http,
             traces: self.traces,
             outbound: self.outbound,
+            webhooks: self.webhooks,
             log,
             entries,
         }

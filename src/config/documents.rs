@@ -20,6 +20,7 @@ fn the_committed_file_is_the_defaults() {
     assert_eq!((&written.http.listen, written.http.timeout), (&default.http.listen, default.http.timeout));
     assert_eq!(written.traces, default.traces);
     assert_eq!(written.outbound, default.outbound);
+    assert_eq!(written.webhooks, default.webhooks);
     assert_eq!(
         (&written.redis, &written.store, &written.worker, &written.queues, &written.queue, &written.log),
         (&default.redis, &default.store, &default.worker, &default.queues, &default.queue, &default.log)

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use crate::recording_tests::{at, exit, record};
 use crate::test_database::on_both;
 use crate::{
-    Attempt, Call, Delivery, DeliveryFilter, DeliveryStatus, Endpoint, EndpointChanges, EndpointFilter, EndpointSecrets,
-    Exit, Fact, Recorded, RunOutcome, Store,
+    Attempt, Call, Delivery, DeliveryFilter, DeliveryStatus, Endpoint, EndpointChanges, EndpointFilter,
+    EndpointSecrets, Exit, Fact, Recorded, RunOutcome, Store,
 };
 
 fn endpoint(id: &str) -> Endpoint {
@@ -140,7 +140,10 @@ fn runs_leave_attempts_a_delivery_and_counters_once() {
         assert_eq!((x.status.as_str(), x.attempt_number, x.next_attempt_at), ("retrying", 2, Some(at(60))));
         assert_eq!(x.error_message.as_deref(), Some("answered 503: Service\u{fffd}Unavailable"));
         assert_eq!(store.attempts_of("x").await.expect("attempts").len(), 2);
-        assert_eq!((ledger(&store, "y").await.status, ledger(&store, "z").await.status), ("failed".into(), "delivered".into()));
+        assert_eq!(
+            (ledger(&store, "y").await.status, ledger(&store, "z").await.status),
+            ("failed".into(), "delivered".into())
+        );
         let (a, b) = (row(&store, "a").await, row(&store, "b").await);
         assert_eq!((a.success_count, a.failure_count, a.failures_in_a_row), (1, 3, 1));
         assert_eq!((a.failing_since, a.last_success_at, a.last_triggered_at), (Some(at(6)), Some(at(5)), Some(at(6))));
@@ -190,8 +193,11 @@ fn deliveries_are_listed_counted_and_paged() {
             }
             exit
         };
-        record(&store, vec![one(1, "x", RunOutcome::Dead), one(2, "y", RunOutcome::Done), one(3, "z", RunOutcome::Dead)])
-            .await;
+        record(
+            &store,
+            vec![one(1, "x", RunOutcome::Dead), one(2, "y", RunOutcome::Done), one(3, "z", RunOutcome::Dead)],
+        )
+        .await;
         let ids = async |filter: DeliveryFilter| -> Vec<String> {
             let found = store.deliveries(DeliveryFilter { limit: 10, ..filter }).await.expect("list");
             found.into_iter().map(|delivery| delivery.id).collect()

@@ -207,8 +207,7 @@ impl Store {
         let sealed = row::seal_headers(id, &headers, &self.keys);
         let id = id.to_owned();
         let edit = move |connection: &mut AnyConnection| {
-            let row =
-                (webhook_integrations::headers.eq(sealed), webhook_integrations::updated_at.eq(now.naive_utc()));
+            let row = (webhook_integrations::headers.eq(sealed), webhook_integrations::updated_at.eq(now.naive_utc()));
             diesel::update(table.find(&id)).set(row).execute(connection).map(|changed| changed == 1)
         };
         self.pool.write("change the headers of an endpoint", edit).await

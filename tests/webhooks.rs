@@ -8,8 +8,6 @@ mod replaying;
 mod secrecy;
 mod signing;
 
-use std::time::Instant;
-
 use liaison_sandbox::{Answer, Request, WebhookReceiver};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

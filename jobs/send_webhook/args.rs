@@ -13,7 +13,10 @@ pub(super) enum Target {
     /// To every active endpoint of an organizer that wants the event.
     Organizer(String),
     /// To an address, with the settings and the secret of an endpoint.
-    Url { url: String, secret_of: String },
+    Url {
+        url: String,
+        secret_of: String,
+    },
     /// Once more.
     Delivery(String),
 }

@@ -38,7 +38,9 @@ impl Parcel {
     pub(super) async fn again(ctx: &Context, id: &str) -> Result<Self, Failure> {
         let found = ctx.store()?.delivery_with_body(id).await.map_err(|fault| store_failure(&fault))?;
         let (delivery, body) = found.ok_or_else(|| {
-            Failure::fatal(format!("there is no delivery {id}; `liaison webhooks deliveries` shows those that there are"))
+            Failure::fatal(format!(
+                "there is no delivery {id}; `liaison webhooks deliveries` shows those that there are"
+            ))
         })?;
         if delivery.endpoint_id.starts_with("url_") {
             let reason = format!("the delivery {id} went to an address that is not kept; send the event again");

@@ -116,8 +116,7 @@ fn sign(
     }
     let Some(current) = secrets.current.as_deref().map(Secret::new) else { return Ok(()) };
     if endpoint.signature != "standard" {
-        let signature =
-            signature::plain(&current, &parcel.body, endpoint.signature_prefix).map_err(unsigned)?;
+        let signature = signature::plain(&current, &parcel.body, endpoint.signature_prefix).map_err(unsigned)?;
         set(headers, &endpoint.signature_header, &signature)?;
     }
     if standard {

@@ -45,18 +45,8 @@ impl WebhookSettings {
 
     /// How many warnings are due after so long without a success.
     pub(super) fn warnings(&self, failing: Duration) -> i32 {
-        let second = self.warn_after.midpoint(self.disable_after);
+        let second = self.warn_after / 2 + self.disable_after / 2;
         i32::from(failing >= self.warn_after) + i32::from(failing >= second)
-    }
-}
-
-trait Midpoint {
-    fn midpoint(self, other: Self) -> Self;
-}
-
-impl Midpoint for Duration {
-    fn midpoint(self, other: Self) -> Self {
-        self / 2 + other / 2
     }
 }
 

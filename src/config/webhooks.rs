@@ -135,7 +135,10 @@ impl Setting for Waits {
         let waits: Result<Vec<_>, String> = text.split(',').map(|text| parse_duration(text.trim())).collect();
         let waits = waits.map_err(Fault::new)?;
         if waits.len() > MAX_WAITS || waits.iter().any(|wait| *wait > MAX_WAIT) {
-            return Err(Fault::new(format!("{} has more than {MAX_WAITS} waits, or one of more than a day", quote(text))));
+            return Err(Fault::new(format!(
+                "{} has more than {MAX_WAITS} waits, or one of more than a day",
+                quote(text)
+            )));
         }
         Ok(Self(waits))
     }

@@ -23,8 +23,7 @@ pub(crate) type Tried<'a> = (&'a Run, i32, &'a Attempt);
 /// Write these, deliveries first. Of several of one delivery the last says how it stands. In the order of their ids, so
 /// that two daemons wait for each other instead of deadlocking.
 pub(crate) fn write(connection: &mut AnyConnection, tried: &[Tried<'_>]) -> QueryResult<()> {
-    let latest: BTreeMap<&str, &Tried<'_>> =
-        tried.iter().map(|tried| (tried.2.delivery_id.as_str(), tried)).collect();
+    let latest: BTreeMap<&str, &Tried<'_>> = tried.iter().map(|tried| (tried.2.delivery_id.as_str(), tried)).collect();
     let deliveries: Vec<&Tried<'_>> = latest.into_values().collect();
     let calls: Vec<(&Tried<'_>, &Call)> =
         tried.iter().filter_map(|tried| Some((tried, tried.2.call.as_ref()?))).collect();
@@ -169,10 +168,7 @@ fn upsert_all(connection: &mut PgConnection, tried: &[&Tried<'_>]) -> QueryResul
 }
 
 fn insert_all(connection: &mut PgConnection, calls: &[(&Tried<'_>, &Call)]) -> QueryResult<()> {
-    fn column<'a, T>(
-        calls: &'a [(&'a Tried<'a>, &'a Call)],
-        of: impl Fn(&'a Tried<'a>, &'a Call) -> T,
-    ) -> Vec<T> {
+    fn column<'a, T>(calls: &'a [(&'a Tried<'a>, &'a Call)], of: impl Fn(&'a Tried<'a>, &'a Call) -> T) -> Vec<T> {
         calls.iter().map(|(tried, call)| of(tried, call)).collect()
     }
     diesel::sql_query(include_str!("insert_attempts.sql"))

@@ -50,10 +50,7 @@ impl Sum {
 
 /// Add these to the counters, one statement for each endpoint. In the order of their ids: two daemons wait for each other
 /// instead of deadlocking.
-pub(crate) fn count(
-    connection: &mut AnyConnection,
-    ends: impl Iterator<Item = (String, Answered)>,
-) -> QueryResult<()> {
+pub(crate) fn count(connection: &mut AnyConnection, ends: impl Iterator<Item = (String, Answered)>) -> QueryResult<()> {
     let mut by_endpoint: BTreeMap<String, Vec<Answered>> = BTreeMap::new();
     for (endpoint, end) in ends {
         by_endpoint.entry(endpoint).or_default().push(end);

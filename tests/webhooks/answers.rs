@@ -136,9 +136,13 @@ fn an_address_of_this_machine_is_not_called_unless_that_is_allowed() {
 fn an_event_goes_to_every_active_endpoint_that_wants_it_once_over_two_daemons() {
     let house = house();
     let receiver = Receiver::start();
-    for (id, events) in
-        [("all", "*"), ("bookings", "booking_*"), ("created", "booking_created"), ("custom", "custom_events"), ("off", "*")]
-    {
+    for (id, events) in [
+        ("all", "*"),
+        ("bookings", "booking_*"),
+        ("created", "booking_created"),
+        ("custom", "custom_events"),
+        ("off", "*"),
+    ] {
         add(&house, id, &receiver.url(&format!("/{id}")), &["--event", events]);
     }
     house.json(&["webhooks", "disable", "off"]);

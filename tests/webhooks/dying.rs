@@ -13,7 +13,8 @@ fn dying(house: &House, plan: &str) -> Daemon {
 
 #[test]
 fn a_delivery_survives_its_daemon_with_one_id_and_a_whole_ledger() {
-    for (at, point) in ["before_handler", "after_handler", "before_commit", "after_commit", "before_park"].iter().enumerate()
+    for (at, point) in
+        ["before_handler", "after_handler", "before_commit", "after_commit", "before_park"].iter().enumerate()
     {
         let house = house();
         let receiver = Receiver::start();

@@ -62,7 +62,10 @@ fn an_open_breaker_parks_deliveries_at_no_cost_and_one_tries_again() {
     let ran: usize = (0..12).map(|number| house.runs(&format!("j-{number}")).len()).sum();
     assert_eq!((ran, times.len()), (12, 12), "to be parked is no attempt and leaves no row");
     let crm = endpoint(&house, "crm");
-    assert_eq!((&crm["success_count"], &crm["failure_count"], &crm["failures_in_a_row"]), (&json!(7), &json!(5), &json!(0)));
+    assert_eq!(
+        (&crm["success_count"], &crm["failure_count"], &crm["failures_in_a_row"]),
+        (&json!(7), &json!(5), &json!(0))
+    );
     worker.stop();
 }
 
@@ -94,6 +97,9 @@ fn an_endpoint_that_fails_for_long_is_warned_of_disabled_and_told_once() {
     assert!(crm["disabled_reason"].as_str().unwrap_or_default().contains("no delivery succeeded since"), "{crm}");
     house.json(&["webhooks", "enable", "crm"]);
     let crm = endpoint(&house, "crm");
-    assert_eq!((&crm["is_active"], &crm["failures_in_a_row"], &crm["failing_since"]), (&json!(true), &json!(0), &Value::Null));
+    assert_eq!(
+        (&crm["is_active"], &crm["failures_in_a_row"], &crm["failing_since"]),
+        (&json!(true), &json!(0), &Value::Null)
+    );
     worker.stop();
 }

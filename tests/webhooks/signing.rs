@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Answer, Receiver, Request, add, body, deliveries, delivery, endpoint, event, header, house, send};
 use super::{settled, until_they_are};
-use crate::support::House;
+use crate::support::{House, until};
 
 /// A receiver of its own kind, written from the two conventions with Python's standard library.
 const VERIFIER: &str = r#"
@@ -143,8 +143,6 @@ fn an_event_with_an_id_of_its_own_is_one_for_the_receiver() {
     assert_eq!(deliveries(&house, "crm").len(), 1);
     worker.stop();
 }
-
-use crate::support::until;
 
 #[test]
 fn after_a_rotation_both_secrets_sign() {

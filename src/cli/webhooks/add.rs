@@ -10,10 +10,7 @@ use super::{
     secrets::SecretSource,
     settings::{EndpointSettings, check_url},
 };
-use crate::{
-    app::App,
-    cli::answer::Usage,
-};
+use crate::{app::App, cli::answer::Usage};
 
 /// It stands in names of lanes and limits.
 const MAX_ID: usize = 64;

@@ -55,7 +55,6 @@ pub(super) async fn run(app: &App, args: &TestArgs, json: bool) -> Result<ExitCo
     if let Some(queue) = &queue {
         envelope["queue"] = queue.as_str().into();
     }
-    let sending =
-        Sending { envelope: envelope.to_string(), id: Some(id), queue, run_at: None, wait: Some(args.wait) };
+    let sending = Sending { envelope: envelope.to_string(), id: Some(id), queue, run_at: None, wait: Some(args.wait) };
     enqueue::send(app, sending, json).await
 }

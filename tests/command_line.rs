@@ -106,6 +106,22 @@ fn check_reads_every_file_that_is_named_and_tells_all_mistakes_at_once() {
 }
 
 #[test]
+fn check_tries_the_way_out_before_the_worker_needs_it() {
+    let house = House::sqlite();
+    let (ca, login) = (house.write("ca.pem", "no certificate\n"), house.write("login", "me\u{7}:hunter2\n"));
+    let set = |house: House| house.set("LIAISON_OUTBOUND__PROXY", "http://127.0.0.1:3128");
+    let house = set(house).set("LIAISON_OUTBOUND__CA_FILE", &ca);
+    refused(&house, &["check"], 2, &["outbound.ca_file", "holds no certificate in PEM", &ca]);
+    let house = house.set("LIAISON_OUTBOUND__CA_FILE", "/nowhere/ca");
+    let house = house.set("LIAISON_OUTBOUND__PROXY_LOGIN_FILE", "/nowhere/login");
+    refused(&house, &["check"], 2, &["outbound.ca_file", "outbound.proxy_login_file", "cannot be read"]);
+    let house = set(House::sqlite()).set("LIAISON_OUTBOUND__PROXY_LOGIN_FILE", &login);
+    let shown = house.cli(&["check"]);
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(!String::from_utf8_lossy(&shown.stdout).contains("hunter2"));
+}
+
+#[test]
 fn a_redis_that_must_not_be_used_is_refused_in_one_sentence() {
     let house = House::sqlite();
     house.redis.ask::<()>(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]);

@@ -1,5 +1,6 @@
 //! The promises, by behaviour.
 
+mod calling;
 mod chaos;
 mod claiming;
 mod command_line;

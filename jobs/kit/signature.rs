@@ -1,7 +1,7 @@
 //! How a receiver knows that a webhook is ours: Standard Webhooks `v1`, and the plain HMAC that hosts already use. Both
 //! sign the bytes that are sent, so serialise once and sign what you send.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use base64::{
     Engine as _, alphabet,
@@ -92,8 +92,11 @@ pub fn plain(secret: &Secret, body: &[u8], prefixed: bool) -> Result<String, Can
         return Err(CannotSign::NoSecret);
     }
     let mac = hmac(secret.expose().as_bytes(), &[body]);
-    let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(if prefixed { format!("sha256={hex}") } else { hex })
+    let start = if prefixed { "sha256=" } else { "" };
+    Ok(mac.iter().fold(start.to_owned(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
 }
 
 /// The key of a secret. Behind `whsec_` it is base64. Without that it is base64 when that makes 24 to 64 bytes, as the
@@ -113,7 +116,9 @@ fn key(secret: &Secret) -> Result<zeroize::Zeroizing<Vec<u8>>, CannotSign> {
 
 fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    parts.iter().for_each(|part| mac.update(part));
+    for part in parts {
+        mac.update(part);
+    }
     mac.finalize().into_bytes().into()
 }
 

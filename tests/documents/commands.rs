@@ -15,6 +15,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/decisions.md",
     "docs/lifecycle.md",
     "docs/operations.md",
+    "docs/webhooks.md",
     "docs/wire-protocol.md",
     "liaison.toml",
     "systemd/liaison.service",

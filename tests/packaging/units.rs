@@ -74,6 +74,7 @@ fn every_secret_can_be_a_credential() {
         "LIAISON_STORE__KEY_FILE",
         "LIAISON_SCHEDULER__FILE",
         "LIAISON_TRACES__CA_FILE",
+        "LIAISON_OUTBOUND__CA_FILE",
     ];
     let secrets: Vec<&str> = variables.filter(|name| !public.contains(name)).collect();
     assert!(secrets.len() >= 4, "docs/configuration.md is not read rightly: {secrets:?}");

@@ -9,7 +9,7 @@ use super::policy::Policy;
 
 /// Nobody can allow these: what stands there is a machine's own identity, or no single machine at all.
 const NEVER_V4: &[(Ipv4Addr, u32, &str)] = &[
-    (Ipv4Addr::new(0, 0, 0, 0), 8, "this machine itself"),
+    (Ipv4Addr::UNSPECIFIED, 8, "this machine itself"),
     (Ipv4Addr::new(100, 100, 100, 200), 32, "a metadata service"),
     (Ipv4Addr::new(168, 63, 129, 16), 32, "a metadata service"),
     (Ipv4Addr::new(169, 254, 169, 254), 32, "a metadata service"),
@@ -17,7 +17,7 @@ const NEVER_V4: &[(Ipv4Addr, u32, &str)] = &[
     (Ipv4Addr::new(169, 254, 170, 23), 32, "a metadata service"),
     (Ipv4Addr::new(192, 0, 0, 192), 32, "a metadata service"),
     (Ipv4Addr::new(224, 0, 0, 0), 4, "multicast"),
-    (Ipv4Addr::new(255, 255, 255, 255), 32, "broadcast"),
+    (Ipv4Addr::BROADCAST, 32, "broadcast"),
 ];
 
 const NEVER_V6: &[(Ipv6Addr, u32, &str)] = &[
@@ -45,7 +45,7 @@ const REFUSED_V4: &[(Ipv4Addr, u32, &str)] = &[
     (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved"),
 ];
 
-/// As above. What is outside of 2000::/3 is refused below; these rows only say why.
+/// As above. What is outside of `2000::/3` is refused below; these rows only say why.
 const REFUSED_V6: &[(Ipv6Addr, u32, &str)] = &[
     (Ipv6Addr::LOCALHOST, 128, "loopback"),
     // Where in such an address the IPv4 address stands is for its network to say, so it cannot be judged.

@@ -10,38 +10,7 @@ use crate::{
 };
 
 fn endpoint(id: &str) -> Endpoint {
-    Endpoint {
-        id: id.to_owned(),
-        organizer_id: "o".to_owned(),
-        name: id.to_owned(),
-        webhook_url: "https://example.org/".to_owned(),
-        method: "POST".to_owned(),
-        events: vec!["*".to_owned()],
-        has_secret: false,
-        old_secret_until: None,
-        has_headers: false,
-        signature: "both".to_owned(),
-        signature_header: "X-Webhook-Signature".to_owned(),
-        signature_prefix: true,
-        retry_failed: true,
-        max_retries: 3,
-        timeout_seconds: 15,
-        max_concurrent: None,
-        max_per_second: Some(7),
-        ordered: false,
-        is_active: true,
-        disabled_at: None,
-        disabled_reason: None,
-        success_count: 0,
-        failure_count: 0,
-        last_triggered_at: None,
-        last_success_at: None,
-        failures_in_a_row: 0,
-        failing_since: None,
-        warnings: 0,
-        created_at: at(0),
-        updated_at: at(0),
-    }
+    Endpoint { max_per_second: Some(7), ..Endpoint::new(id, "o", "https://example.org/", at(0)) }
 }
 
 fn secrets() -> EndpointSecrets {

@@ -59,6 +59,45 @@ pub struct Endpoint {
     pub updated_at: DateTime<Utc>,
 }
 
+impl Endpoint {
+    /// One that wants everything, with what holds for endpoints that say nothing else.
+    #[must_use]
+    pub fn new(id: &str, organizer_id: &str, webhook_url: &str, now: DateTime<Utc>) -> Self {
+        Self {
+            id: id.to_owned(),
+            organizer_id: organizer_id.to_owned(),
+            name: id.to_owned(),
+            webhook_url: webhook_url.to_owned(),
+            method: "POST".to_owned(),
+            events: vec!["*".to_owned()],
+            has_secret: false,
+            old_secret_until: None,
+            has_headers: false,
+            signature: "both".to_owned(),
+            signature_header: "X-Webhook-Signature".to_owned(),
+            signature_prefix: true,
+            retry_failed: true,
+            max_retries: 3,
+            timeout_seconds: 15,
+            max_concurrent: None,
+            max_per_second: None,
+            ordered: false,
+            is_active: true,
+            disabled_at: None,
+            disabled_reason: None,
+            success_count: 0,
+            failure_count: 0,
+            last_triggered_at: None,
+            last_success_at: None,
+            failures_in_a_row: 0,
+            failing_since: None,
+            warnings: 0,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}
+
 /// What an endpoint is sent and nobody else may see.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct EndpointSecrets {

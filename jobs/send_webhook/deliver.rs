@@ -163,7 +163,8 @@ fn after_failure(ctx: &Context, row: &Row, tried: &Tried, error: &str) -> Failur
     // Up to a tenth more, another part for each job.
     let draw = u32::from_str_radix(&digest(&[ctx.id.as_str().as_bytes()])[..4], 16).unwrap_or(0);
     let planned = planned + planned / 10 * draw / 0xffff;
-    let wait = after.map_or(planned, |asked| asked.max(planned.min(asked + ctx.services.webhooks.settings.wait(1))));
+    // What it asks for counts, but nobody is called again at once.
+    let wait = after.map_or(planned, |asked| asked.max(ctx.services.webhooks.settings.wait(1)));
     Failure::retry_after(wait, format!("endpoint {} {error}", endpoint.id))
 }
 

@@ -19,8 +19,13 @@ const SLOW: Duration = Duration::from_secs(1);
 /// Between two that come back: what one call takes, shared by all that may run at once, within these.
 const MIN_STEP: Duration = Duration::from_millis(1);
 const MAX_STEP: Duration = Duration::from_secs(1);
-/// Nobody waits longer for a place before asking again.
+/// Nobody waits longer for a place before asking again …
 const MAX_WAIT: Duration = Duration::from_secs(10);
+/// … nor than this where a call seems to hang.
+const MAX_WAIT_FOR_SLOW: Duration = Duration::from_secs(30);
+/// For so long at most an endpoint that asks for it is left alone by all deliveries; the one that was asked waits for all
+/// of its time.
+const MAX_QUIET: Duration = Duration::from_mins(5);
 /// How old a row may be that is used again: as long as a change may take to be obeyed.
 const FRESH: Duration = Duration::from_secs(1);
 /// How long what was seen counts; the store has known it long before.
@@ -91,7 +96,7 @@ impl Places {
         let seen = self.with(&endpoint.id, |place| place.seen.filter(|(at, _)| at.elapsed() < SEEN_FOR));
         match seen {
             // Enabled again, or answered another daemon meanwhile: then the row is newer.
-            Some((_, seen)) if seen.last > by_row.last => seen,
+            Some((_, seen)) if seen.last > by_row.last && seen.last > Some(endpoint.updated_at) => seen,
             Some(_) | None => by_row,
         }
     }
@@ -103,7 +108,7 @@ impl Places {
         let health = Health { failures, last: Some(at), proven: before.proven || well };
         self.with(&endpoint.id, |place| {
             place.seen = Some((Instant::now(), health));
-            place.quiet_until = quiet.map(|quiet| Instant::now() + quiet);
+            place.quiet_until = quiet.map(|quiet| Instant::now() + quiet.min(MAX_QUIET));
             if !well {
                 place.row = None;
             }
@@ -134,11 +139,12 @@ impl Places {
         let began = Instant::now();
         self.with(id, |place| {
             if let Some(quiet) = place.quiet_until.filter(|until| *until > began) {
-                return Err(quiet - began);
+                return Err((quiet - began) + place.slot(began, most, MAX_WAIT));
             }
             let hangs = place.began.iter().any(|call| call.elapsed() > SLOW);
             if place.began.len() >= most || hangs {
-                return Err(place.slot(began, most));
+                let longest = if hangs { MAX_WAIT_FOR_SLOW } else { MAX_WAIT };
+                return Err(place.slot(began, most, longest));
             }
             place.began.push(began);
             Ok(())
@@ -149,12 +155,12 @@ impl Places {
 
 impl Place {
     /// Each in its own moment, so that those who wait do not come back together.
-    fn slot(&mut self, now: Instant, most: usize) -> Duration {
+    fn slot(&mut self, now: Instant, most: usize, longest: Duration) -> Duration {
         let share = self.mean / u32::try_from(most.max(1)).unwrap_or(1);
         let step = share.clamp(MIN_STEP, MAX_STEP);
         let next = self.next.filter(|next| *next > now).unwrap_or(now) + step;
         // Beyond that the line begins anew: who came too early waits again.
-        let next = if next > now + MAX_WAIT { now + step } else { next };
+        let next = if next > now + longest { now + step } else { next };
         self.next = Some(next);
         next - now
     }
@@ -175,6 +181,23 @@ impl Drop for Visit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_seen_counts_until_the_row_is_newer() {
+        let at = |second| DateTime::from_timestamp(second, 0).unwrap();
+        let mut endpoint = Endpoint::new("e", "o", "https://example.org/", at(0));
+        let places = Arc::<Places>::default();
+        assert!(!places.health(&endpoint).is_good(), "it never took a delivery");
+        places.saw(&endpoint, at(1), true, None);
+        assert!(places.health(&endpoint).is_good());
+        places.saw(&endpoint, at(2), false, None);
+        places.saw(&endpoint, at(3), false, None);
+        assert_eq!(places.health(&endpoint).failures, 2);
+        endpoint.updated_at = at(4);
+        assert_eq!(places.health(&endpoint).failures, 0, "somebody enabled it");
+        (endpoint.updated_at, endpoint.last_triggered_at, endpoint.failures_in_a_row) = (at(0), Some(at(5)), 7);
+        assert_eq!(places.health(&endpoint).failures, 7, "another daemon has tried it");
+    }
 
     #[test]
     fn so_many_calls_at_once_and_the_others_wait_one_after_the_other() {

@@ -41,37 +41,21 @@ pub(super) async fn run(app: &App, args: &AddArgs, json: bool) -> Result<ExitCod
     check_url(app, &args.url)?;
     let (changes, headers) = (args.settings.changes()?, args.settings.headers()?);
     let now = Clock::wall().date();
+    let usual = Endpoint::new(&id, &args.organizer, &args.url, now);
     let endpoint = Endpoint {
-        id: id.clone(),
-        organizer_id: args.organizer.clone(),
-        name: changes.name.unwrap_or_else(|| id.clone()),
-        webhook_url: args.url.clone(),
-        method: changes.method.unwrap_or_else(|| "POST".to_owned()),
-        events: changes.events.unwrap_or_else(|| vec!["*".to_owned()]),
-        has_secret: false,
-        old_secret_until: None,
-        has_headers: false,
-        signature: changes.signature.unwrap_or_else(|| "both".to_owned()),
-        signature_header: changes.signature_header.unwrap_or_else(|| "X-Webhook-Signature".to_owned()),
-        signature_prefix: changes.signature_prefix.unwrap_or(true),
-        retry_failed: changes.retry_failed.unwrap_or(true),
-        max_retries: changes.max_retries.unwrap_or(3),
-        timeout_seconds: changes.timeout_seconds.unwrap_or(15),
+        name: changes.name.unwrap_or(usual.name),
+        method: changes.method.unwrap_or(usual.method),
+        events: changes.events.unwrap_or(usual.events),
+        signature: changes.signature.unwrap_or(usual.signature),
+        signature_header: changes.signature_header.unwrap_or(usual.signature_header),
+        signature_prefix: changes.signature_prefix.unwrap_or(usual.signature_prefix),
+        retry_failed: changes.retry_failed.unwrap_or(usual.retry_failed),
+        max_retries: changes.max_retries.unwrap_or(usual.max_retries),
+        timeout_seconds: changes.timeout_seconds.unwrap_or(usual.timeout_seconds),
         max_concurrent: changes.max_concurrent.flatten(),
         max_per_second: changes.max_per_second.flatten(),
-        ordered: changes.ordered.unwrap_or(false),
-        is_active: true,
-        disabled_at: None,
-        disabled_reason: None,
-        success_count: 0,
-        failure_count: 0,
-        last_triggered_at: None,
-        last_success_at: None,
-        failures_in_a_row: 0,
-        failing_since: None,
-        warnings: 0,
-        created_at: now,
-        updated_at: now,
+        ordered: changes.ordered.unwrap_or(usual.ordered),
+        ..usual
     };
     let store = app.store_with_keys().await?;
     let chosen = args.secret.read()?;

@@ -63,7 +63,7 @@ fn an_endpoint_reads_back_as_it_was_added_and_changed() {
         let (_, opened) = store.endpoint_with_secrets("a").await.expect("read").expect("an endpoint");
         assert_eq!(opened, secrets());
 
-        let changes = EndpointChanges { max_per_second: Some(None), ordered: Some(true), ..EndpointChanges::default() };
+        let changes = EndpointChanges { max_per_second: Some(0), ordered: Some(true), ..EndpointChanges::default() };
         assert!(store.edit_endpoint("a", changes, at(5)).await.expect("edit"));
         let changed = Endpoint { max_per_second: None, ordered: true, updated_at: at(5), ..expected };
         assert_eq!(row(&store, "a").await, changed);

@@ -126,8 +126,10 @@ pub struct EndpointChanges {
     pub retry_failed: Option<bool>,
     pub max_retries: Option<i32>,
     pub timeout_seconds: Option<i32>,
-    pub max_concurrent: Option<Option<i32>>,
-    pub max_per_second: Option<Option<i32>>,
+    /// 0: no limit of its own.
+    pub max_concurrent: Option<i32>,
+    /// 0: no limit of its own.
+    pub max_per_second: Option<i32>,
     pub ordered: Option<bool>,
 }
 

@@ -28,7 +28,7 @@ fn an_endpoint_that_hangs_delays_nobody_else() {
     receiver.always("/hangs", Answer::status(200).after(Duration::from_mins(5)));
     add(&house, "hangs", &receiver.url("/hangs"), &["--timeout", "30s"]);
     add(&house, "well", &receiver.url("/well"), &[]);
-    let worker = house.worker();
+    let (worker, other) = (house.worker(), house.worker());
     for number in 0..20 {
         send(&house, &format!("hangs-{number}"), &event("hangs", number));
     }
@@ -37,9 +37,52 @@ fn an_endpoint_that_hangs_delays_nobody_else() {
         send(&house, &format!("well-{number}"), &event("well", number));
     }
     until_they_are(&house, "well", "delivered", 20);
-    assert_eq!(receiver.of("/hangs").len(), 1, "what never took a delivery has one call at a time");
+    assert_eq!(receiver.of("/hangs").len(), 1, "what never took a delivery has one call at a time, over all daemons");
     assert!(deliveries(&house, "hangs").is_empty());
     worker.kill();
+    other.kill();
+}
+
+#[test]
+fn an_endpoint_that_began_to_hang_takes_no_more_than_its_share() {
+    let house = house().set("LIAISON_WORKER__CONCURRENCY", "8").set("LIAISON_WEBHOOKS__PER_ENDPOINT", "3");
+    let receiver = Receiver::start();
+    for id in ["hangs", "well"] {
+        add(&house, id, &receiver.url(&format!("/{id}")), &["--timeout", "30s"]);
+    }
+    let worker = house.worker();
+    for id in ["hangs", "well"] {
+        send(&house, &format!("{id}-proof"), &event(id, 0));
+        until_they_are(&house, id, "delivered", 1);
+    }
+    receiver.always("/hangs", Answer::status(200).after(Duration::from_mins(5)));
+    for number in 0..30 {
+        send(&house, &format!("hangs-{number}"), &event("hangs", number));
+    }
+    until("it hangs", || receiver.of("/hangs").len() > 1);
+    for number in 0..30 {
+        send(&house, &format!("well-{number}"), &event("well", number));
+    }
+    until_they_are(&house, "well", "delivered", 31);
+    let calls = receiver.of("/hangs").len() - 1;
+    assert!((1..=3).contains(&calls), "{calls} calls of one endpoint at once");
+    worker.kill();
+}
+
+#[test]
+fn an_endpoint_has_limits_of_its_own() {
+    let house = house();
+    let receiver = Receiver::start();
+    add(&house, "crm", &receiver.url("/"), &["--max-per-second", "2", "--max-concurrent", "1"]);
+    let worker = house.worker();
+    for number in 0..7 {
+        send(&house, &format!("j-{number}"), &event("crm", number));
+    }
+    until_they_are(&house, "crm", "delivered", 7);
+    let times = attempted(&house, "crm");
+    assert!(times.windows(3).all(|three| three[2] - three[0] >= TimeDelta::milliseconds(990)), "{times:?}");
+    assert!((0..7).all(|number| house.runs(&format!("j-{number}")).len() == 1), "to wait is no attempt");
+    worker.stop();
 }
 
 #[test]

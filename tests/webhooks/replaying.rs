@@ -1,5 +1,7 @@
 //! Replays: the same delivery again.
 
+use serde_json::json;
+
 use super::{Answer, Receiver, add, delivery, event, header, house, send, until_they_are};
 use crate::support::until;
 
@@ -29,6 +31,28 @@ fn a_replay_is_the_same_delivery_with_the_same_bytes() {
     assert_eq!(house.json(&again)["replayed"], 1);
     until("it was tried", || delivery(&house, &id)["attempts"].as_array().map(Vec::len) == Some(3));
     assert_eq!(delivery(&house, &id)["status"], "delivered");
+    worker.stop();
+}
+
+#[test]
+fn an_address_of_the_job_is_signed_by_an_endpoint_and_not_kept() {
+    let house = house();
+    let receiver = Receiver::start();
+    add(&house, "crm", &receiver.url("/crm"), &[]);
+    let worker = house.worker();
+    let args =
+        json!({"url": receiver.url("/else"), "secret_of": "crm", "event": "invoice.paid", "data": {}}).to_string();
+    let done = house.json(&["enqueue", "send_webhook", "--args", &args, "--wait", "30s"]);
+    assert_eq!(done["outcome"], "done", "{done}");
+    let request = receiver.received(1).remove(0);
+    assert_eq!(request.path, "/else");
+    assert!(header(&request, "webhook-signature").starts_with("v1,"));
+    let id = header(&request, "webhook-id");
+    assert_eq!(delivery(&house, id)["status"], "delivered");
+    let again = json!({"delivery": id}).to_string();
+    let refused = house.cli(&["enqueue", "send_webhook", "--args", &again, "--wait", "30s", "--json"]);
+    let refused = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(refused.contains("an address that is not kept"), "{refused}");
     worker.stop();
 }
 

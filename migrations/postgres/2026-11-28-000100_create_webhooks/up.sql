@@ -19,7 +19,7 @@ CREATE TABLE webhook_integrations (
     retry_failed         BOOLEAN     NOT NULL DEFAULT TRUE,
     max_retries          INTEGER     NOT NULL DEFAULT 3,
     timeout_seconds      INTEGER     NOT NULL DEFAULT 15,
-    -- The most at once and in a second, over all daemons; none: only what holds for every endpoint.
+    -- The most at once and in a second, over all daemons; none or 0: only what holds for every endpoint.
     max_concurrent       INTEGER,
     max_per_second       INTEGER,
     -- Deliveries of one subject arrive in the order in which they were asked for.

@@ -52,8 +52,8 @@ pub(super) async fn run(app: &App, args: &AddArgs, json: bool) -> Result<ExitCod
         retry_failed: changes.retry_failed.unwrap_or(usual.retry_failed),
         max_retries: changes.max_retries.unwrap_or(usual.max_retries),
         timeout_seconds: changes.timeout_seconds.unwrap_or(usual.timeout_seconds),
-        max_concurrent: changes.max_concurrent.flatten(),
-        max_per_second: changes.max_per_second.flatten(),
+        max_concurrent: changes.max_concurrent,
+        max_per_second: changes.max_per_second,
         ordered: changes.ordered.unwrap_or(usual.ordered),
         ..usual
     };

@@ -76,7 +76,6 @@ impl EndpointSettings {
             let most = MAX_TIMEOUT.as_secs();
             return Err(Usage(format!("--timeout: {timeout:?}; use whole seconds from 1s to {most}s")));
         }
-        let limit = |limit: Option<i32>| limit.map(|limit| (limit > 0).then_some(limit));
         Ok(EndpointChanges {
             name: self.name.clone(),
             webhook_url: None,
@@ -88,8 +87,8 @@ impl EndpointSettings {
             retry_failed: self.retry_failed,
             max_retries: self.max_retries,
             timeout_seconds: self.timeout.map(|timeout| i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX)),
-            max_concurrent: limit(self.max_concurrent),
-            max_per_second: limit(self.max_per_second),
+            max_concurrent: self.max_concurrent,
+            max_per_second: self.max_per_second,
             ordered: self.ordered,
         })
     }

@@ -65,11 +65,11 @@ fn an_endpoint_reads_back_as_it_was_added_and_changed() {
 
         let changes = EndpointChanges { max_per_second: Some(0), ordered: Some(true), ..EndpointChanges::default() };
         assert!(store.edit_endpoint("a", changes, at(5)).await.expect("edit"));
-        let changed = Endpoint { max_per_second: None, ordered: true, updated_at: at(5), ..expected };
-        assert_eq!(row(&store, "a").await, changed);
+        let expected = Endpoint { max_per_second: None, ordered: true, updated_at: at(5), ..expected };
+        assert_eq!(row(&store, "a").await, expected);
         assert!(!store.edit_endpoint("b", EndpointChanges::default(), at(5)).await.expect("edit"), "there is no b");
         let filter = EndpointFilter { organizer: Some("o".to_owned()), limit: 10, ..EndpointFilter::default() };
-        assert_eq!(store.endpoints(filter).await.expect("list"), [changed]);
+        assert_eq!(store.endpoints(filter).await.expect("list"), [expected]);
     });
 }
 

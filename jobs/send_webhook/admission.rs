@@ -113,12 +113,12 @@ impl Webhooks {
     /// While the breaker is open, deliveries park; after that, the permit of the probe lets one go.
     fn wait_for_breaker(&self, ctx: &Context, health: Health) -> Result<(), Failure> {
         let Some((wait, last)) = self.settings.parked(health.failures).zip(health.last) else { return Ok(()) };
-        let left = (last - ctx.now()).to_std().unwrap_or_default();
+        // A last attempt that is still to come, by a clock that was put, counts as one of now.
         let since = (ctx.now() - last).to_std().unwrap_or_default();
-        if since >= wait {
-            return Ok(());
+        match wait.checked_sub(since).filter(|left| !left.is_zero()) {
+            None => Ok(()),
+            Some(left) => Err(later(ctx, left + spread(ctx, (wait / 4).min(MAX_SPREAD)))),
         }
-        Err(later(ctx, left + (wait - since) + spread(ctx, (wait / 4).min(MAX_SPREAD))))
     }
 
     fn slots(&self, ctx: &Context, health: Health) -> Result<Vec<OwnedSemaphorePermit>, Failure> {

@@ -70,11 +70,17 @@ struct Written {
     secret_of: Option<Name>,
     delivery: Option<String>,
     event: Option<String>,
+    #[serde(default, deserialize_with = "whatever_it_is")]
     data: Option<Box<RawValue>>,
     timestamp: Option<String>,
     subject: Option<Name>,
     booking_id: Option<Name>,
     id: Option<Name>,
+}
+
+/// Nothing is something, too: `null` is no missing field.
+fn whatever_it_is<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(from).map(Some)
 }
 
 impl TryFrom<Written> for SendWebhook {

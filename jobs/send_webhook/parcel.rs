@@ -1,5 +1,7 @@
 //! What is delivered: an id, and bytes that stay the same over all attempts and replays.
 
+use std::fmt::Write as _;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use liaison_queue::outcome::Failure;
 use serde_json::value::RawValue;
@@ -76,7 +78,11 @@ pub(super) fn digest(parts: &[&[u8]]) -> String {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The body: `type` for readers of Standard Webhooks, `event` for those of the plain form. The data stays as the host

@@ -25,28 +25,28 @@ pub(super) struct EndpointSettings {
     /// What people call it
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
-    /// An event it wants, or a pattern such as booking_*; several times for several
+    /// An event it wants, or a pattern such as booking_*; several times for several [a new one: *]
     #[arg(long = "event", value_name = "EVENT")]
     events: Vec<String>,
-    /// How it is called
+    /// How it is called [a new one: POST]
     #[arg(long, value_parser = ["POST", "PUT", "PATCH"])]
     method: Option<String>,
-    /// How it is signed
+    /// How it is signed [a new one: both]
     #[arg(long, value_parser = ["both", "standard", "plain"])]
     signature: Option<String>,
-    /// In which header the plain signature stands
+    /// In which header the plain signature stands [a new one: X-Webhook-Signature]
     #[arg(long, value_name = "NAME")]
     signature_header: Option<String>,
-    /// Whether sha256= stands before the plain signature
+    /// Whether sha256= stands before the plain signature [a new one: true]
     #[arg(long, value_name = "BOOL")]
     signature_prefix: Option<bool>,
-    /// Whether a failed delivery is tried again
+    /// Whether a failed delivery is tried again [a new one: true]
     #[arg(long, value_name = "BOOL")]
     retry_failed: Option<bool>,
-    /// How often: 0 to 20
+    /// How often it is tried again: 0 to 20 [a new one: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=i64::from(MAX_RETRIES)))]
     max_retries: Option<i32>,
-    /// How long a call may take: 1s to 30s
+    /// How long a call may take: 1s to 30s [a new one: 15s]
     #[arg(long, value_name = "DURATION", value_parser = typed::duration)]
     timeout: Option<Duration>,
     /// The most calls at once over all daemons; 0 for no limit of its own
@@ -55,7 +55,7 @@ pub(super) struct EndpointSettings {
     /// The most calls in a second over all daemons; 0 for no limit of its own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..=MAX_LIMIT))]
     max_per_second: Option<i32>,
-    /// Whether deliveries of one subject keep their order
+    /// Whether deliveries of one subject keep their order [a new one: false]
     #[arg(long, value_name = "BOOL")]
     ordered: Option<bool>,
     /// A file with more headers for each call, one "Name: value" a line; empty for none

@@ -165,3 +165,37 @@ fn an_event_goes_to_every_active_endpoint_that_wants_it_once_over_two_daemons() 
     one.stop();
     other.stop();
 }
+
+#[test]
+fn counters_and_ledger_agree_over_two_daemons_in_postgres() {
+    let house = super::settled(House::postgres());
+    let receiver = Receiver::start();
+    for id in ["a", "b", "c"] {
+        add(&house, id, &receiver.url(&format!("/{id}")), &["--max-retries", "0"]);
+    }
+    // Every now and then one fails, whichever that is.
+    receiver.script((0..300).map(|at| Answer::status(if at % 50 == 49 { 500 } else { 200 })));
+    let (one, other) = (house.worker(), house.worker());
+    let lines: Vec<String> = (0..300)
+        .map(|at| {
+            let args = event(["a", "b", "c"][at % 3], at);
+            json!({"id": format!("j-{at}"), "job": "send_webhook", "args": args}).to_string()
+        })
+        .collect();
+    house.redis.push("default", &lines);
+    let all = |house: &House| -> Vec<Value> {
+        house.json(&["webhooks", "deliveries", "--limit", "1000"]).as_array().expect("a list").clone()
+    };
+    until("all are over", || all(&house).len() == 300);
+    let (mut well, mut badly) = (0, 0);
+    for id in ["a", "b", "c"] {
+        let found = endpoint(&house, id);
+        well += found["success_count"].as_u64().expect("a count");
+        badly += found["failure_count"].as_u64().expect("a count");
+    }
+    assert_eq!((well, badly), (294, 6));
+    let failed = all(&house).iter().filter(|delivery| delivery["status"] == "failed").count();
+    assert_eq!(failed, 6);
+    one.stop();
+    other.stop();
+}

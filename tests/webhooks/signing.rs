@@ -186,3 +186,18 @@ fn an_endpoint_has_its_own_headers_and_form_of_signature() {
     let refused = house.cli(&["webhooks", "edit", "crm", "--headers-file", &bad]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
 }
+
+#[test]
+fn the_trace_of_the_host_goes_on_to_the_receiver() {
+    let house = house();
+    let receiver = Receiver::start();
+    add(&house, "crm", &receiver.url("/"), &[]);
+    let worker = house.worker();
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let envelope = json!({"job": "send_webhook", "trace": trace,
+        "args": {"organizer": "o-1", "event": "booking_created", "data": {}}});
+    house.redis.push("default", &[envelope.to_string()]);
+    let request = receiver.received(1).remove(0);
+    assert_eq!(header(&request, "traceparent").split('-').nth(1), trace.split('-').nth(1));
+    worker.stop();
+}

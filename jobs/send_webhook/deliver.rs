@@ -110,13 +110,8 @@ fn answered(ctx: &Context, answer: &Answer) -> Tried {
     let decision = answer.decision(ctx.now());
     let status = answer.status;
     let reason = status.canonical_reason().unwrap_or("a status without a name");
-    let error = match decision {
-        Decision::Done => None,
-        _ if status.is_redirection() => {
-            Some(format!("answered {}: {reason}; redirects are not followed", status.as_u16()))
-        }
-        Decision::Again { .. } | Decision::Never => Some(format!("answered {}: {reason}", status.as_u16())),
-    };
+    let but = if status.is_redirection() { "; redirects are not followed" } else { "" };
+    let error = (decision != Decision::Done).then(|| format!("answered {}: {reason}{but}", status.as_u16()));
     let also = ALSO_KEPT.iter().map(|name| HeaderName::from_static(name));
     let kept = KEPT.iter().cloned().chain(also).filter_map(|name| {
         let value = answer.header(&name)?;

@@ -241,7 +241,7 @@ async fn serve(mut stream: TcpStream, began: Instant, took: Arc<Mutex<Vec<Durati
         let text = String::from_utf8_lossy(&bytes[..end]).into_owned();
         if text.starts_with("POST /hangs") {
             // Until the client has had enough.
-            let _ = stream.read(&mut [0; 1]).await;
+            while matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {}
             return;
         }
         let sent = text.split("\"sent_us\":").nth(1).and_then(|rest| rest.split(['}', ',']).next()?.parse().ok());

@@ -85,7 +85,7 @@ pub(super) async fn run(app: &App, args: &ReplayArgs, json: bool) -> Result<Exit
         replayer.named(&args.ids, args.dry_run).await?;
     }
     let [sent, running, refused] = replayer.counts;
-    let text = format!("{} queued again, {running} were on their way already, {refused} left as they were", sent);
+    let text = format!("{sent} queued again, {running} were on their way already, {refused} left as they were");
     say(json, &json!({"replayed": sent, "running": running, "refused": refused}), &text);
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -136,15 +136,12 @@ impl Replayer<'_> {
         let mut envelopes = Vec::new();
         for delivery in deliveries {
             let ordered = self.is_ordered(&delivery.endpoint_id).await?;
-            let mut envelope = json!({
-                "job": "send_webhook",
-                "args": {"delivery": delivery.id},
-                "unique": {"key": format!("replay:{}", delivery.id)},
-            });
+            let mut envelope = json!({"job": "send_webhook", "args": {"delivery": delivery.id}});
             if ordered {
                 envelope["lane"] = lane(&delivery.endpoint_id, delivery.subject.as_deref()).into();
-                // Both ties must lead to one part of the queue; the lane alone keeps two replays apart.
-                envelope.as_object_mut().map(|fields| fields.remove("unique"));
+            } else {
+                // Not both: two ties may lead to different parts of a queue, and a lane keeps two replays apart.
+                envelope["unique"] = json!({"key": format!("replay:{}", delivery.id)});
             }
             if let Some(queue) = &self.queue {
                 envelope["queue"] = queue.as_str().into();

@@ -1,11 +1,13 @@
 //! WHAT we do: one file per job.
 
 mod diagnostics;
+pub mod events;
 mod kit;
 mod notify_integration_disconnected;
 mod refresh_expired_tokens;
 mod refresh_token;
 mod send_email;
+mod send_webhook;
 
 use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 pub use kit::tokens;
@@ -19,9 +21,18 @@ use notify_integration_disconnected::NotifyIntegrationDisconnected;
 use refresh_expired_tokens::RefreshExpiredTokens;
 use refresh_token::RefreshToken;
 use send_email::SendEmail;
+use send_webhook::SendWebhook;
+
+/// What the daemon and its commands need of webhooks.
+pub mod webhooks {
+    pub use crate::send_webhook::{
+        MAX_RETRIES, MAX_TIMEOUT, NOTICE, WebhookSettings, Webhooks, check_header, check_signature_header, lane,
+    };
+}
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[
+    Entry::of::<SendWebhook>(),
     Entry::of::<NotifyIntegrationDisconnected>(),
     Entry::of::<SendEmail>(),
     Entry::of::<RefreshExpiredTokens>(),

@@ -3,7 +3,7 @@
 //! A request that breaks HTTP or a limit gets its 4xx or 5xx, uses up no answer of the script and is not remembered.
 
 use crate::http::{Answer, Request};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +34,8 @@ pub struct WebhookReceiver {
 #[derive(Debug, Default)]
 struct Memory {
     script: Mutex<VecDeque<Answer>>,
+    /// By the path, without its query.
+    always: Mutex<HashMap<String, Answer>>,
     received: watch::Sender<VecDeque<Request>>,
 }
 
@@ -65,6 +67,21 @@ impl WebhookReceiver {
     /// Answer the next requests with these, one each, in order. Beyond the script the answer is 200.
     pub fn script(&self, answers: impl IntoIterator<Item = Answer>) {
         self.memory.script.lock().unwrap_or_else(PoisonError::into_inner).extend(answers);
+    }
+
+    /// Answer every request for this path with this, whatever the script says; or go back to the script.
+    pub fn always(&self, path: &str, answer: Option<Answer>) {
+        let mut always = self.memory.always.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Some(answer) => always.insert(path.to_owned(), answer),
+            None => always.remove(path),
+        };
+    }
+
+    /// What is remembered now.
+    #[must_use]
+    pub fn remembered(&self) -> Vec<Request> {
+        self.memory.received.borrow().iter().cloned().collect()
     }
 
     /// Wait until that many requests (1,000 at most) are remembered, and return all of them in the order of arrival.
@@ -113,7 +130,9 @@ async fn serve(mut stream: TcpStream, patience: Duration, memory: Arc<Memory>) {
 impl Memory {
     fn remember(&self, request: Request) -> Answer {
         // The answer is taken first: whoever waited for the request may change the script.
-        let next = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        let path = request.path.split('?').next().unwrap_or_default();
+        let always = self.always.lock().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
+        let next = always.or_else(|| self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front());
         self.received.send_modify(|requests| {
             if requests.len() == MAX_REMEMBERED {
                 requests.pop_front();
@@ -166,6 +185,18 @@ mod tests {
         assert_eq!(get(&receiver).await, "HTTP/1.1 204 \r\nConnection: close\r\n\r\n");
         assert!(get(&receiver).await.ends_with("\r\nContent-Length: 9\r\n\r\nanswered\n"));
         assert_eq!(receiver.received(4).await.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_path_may_have_an_answer_of_its_own() {
+        let receiver = WebhookReceiver::start().await.unwrap();
+        receiver.always("/down", Some(Answer::status(503)));
+        let down = || exchange(&receiver, b"GET /down?a HTTP/1.1\r\n\r\n");
+        assert!(down().await.starts_with("HTTP/1.1 503 "));
+        assert!(get(&receiver).await.starts_with("HTTP/1.1 200 "));
+        receiver.always("/down", None);
+        assert!(down().await.starts_with("HTTP/1.1 200 "));
+        assert_eq!(receiver.remembered().len(), 3);
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use liaison_jobs::{
     Mailer, Secret as JobSecret, Services,
     outbound::{Outbound, OutboundSettings},
     tokens::TokenKeeper,
+    webhooks::Webhooks,
 };
 use liaison_queue::{
     Changes, Flow, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName,
@@ -234,7 +235,9 @@ impl App {
         let mailer = self.mailer()?;
         let tokens = tokens::start(self, store.clone(), outbound.clone()).await?;
         let (producer, keeper) = (self.producer(), tokens.clone());
-        let services = Arc::new(Services { store: store.clone(), producer, tokens: keeper, outbound, mailer });
+        let webhooks = Webhooks::new(config.webhooks.settings(), config.worker.concurrency as usize);
+        let services =
+            Arc::new(Services { store: store.clone(), producer, tokens: keeper, outbound, mailer, webhooks });
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),

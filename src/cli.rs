@@ -25,6 +25,7 @@ mod reload;
 mod runs;
 mod schedule;
 mod typed;
+mod webhooks;
 mod whereabouts;
 mod words;
 mod worker;
@@ -107,6 +108,9 @@ enum Command {
     /// Accounts at providers: add and look at them, switch them on and off, take them off
     #[command(subcommand)]
     Integrations(integrations::IntegrationsCommand),
+    /// Endpoints of webhooks: add, try, enable and disable them; what was delivered, and replay it
+    #[command(subcommand)]
+    Webhooks(webhooks::WebhooksCommand),
     /// Who works, and on what
     #[command(subcommand)]
     Workers(workers::WorkersCommand),
@@ -174,6 +178,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Lanes(command) => lanes::run(&global, &command),
         Command::Batches(command) => batches::run(&global, &command),
         Command::Integrations(command) => integrations::run(&global, &command),
+        Command::Webhooks(command) => webhooks::run(&global, &command),
         Command::Workers(command) => workers::run(&global, &command),
         Command::Limits(command) => limits::run(&global, &command),
         Command::Mail(command) => mail::run(&global, &command),

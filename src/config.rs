@@ -39,6 +39,7 @@ pub(crate) mod tokens;
 pub(crate) mod traces;
 pub(crate) mod units;
 pub(crate) mod url;
+pub(crate) mod webhooks;
 pub(crate) mod worker;
 
 use http::Http;
@@ -58,6 +59,7 @@ use secret::Secret;
 use store::Store;
 use tokens::Tokens;
 use traces::Traces;
+use webhooks::Webhooks;
 use worker::Worker;
 
 /// What runs: valid, complete, and with the queues that this process serves.
@@ -78,6 +80,7 @@ pub(crate) struct Config {
     pub(crate) traces: Traces,
     pub(crate) outbound: Outbound,
     pub(crate) mail: Mail,
+    pub(crate) webhooks: Webhooks,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -96,6 +99,7 @@ impl Config {
         let traces = Traces::read(reader);
         let outbound = Outbound::read(reader);
         let mail = Mail::read(reader);
+        let webhooks = Webhooks::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
         Self {
@@ -111,6 +115,7 @@ impl Config {
             traces,
             outbound,
             mail,
+            webhooks,
             log,
             entries,
         }

@@ -30,7 +30,7 @@ pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// A checkpoint that readers held up must not leave a huge log behind.
 const WAL_LIMIT_BYTES: u32 = 64 * 1024 * 1024;
 
-pub(crate) use multi::AnyConnection;
+pub(crate) use multi::{AnyConnection, MultiBackend};
 
 #[expect(unreachable_pub, reason = "the derive makes its types public")]
 mod multi {

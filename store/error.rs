@@ -74,10 +74,10 @@ pub enum StoreError {
         #[source]
         source: KeyError,
     },
-    #[error("cannot open the {column} of integration {account}")]
+    #[error("cannot open what is sealed in {place}")]
     SealedColumn {
-        account: String,
-        column: &'static str,
+        /// Table, row and column.
+        place: String,
         #[source]
         source: KeyError,
     },

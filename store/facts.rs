@@ -4,6 +4,7 @@
 use diesel::result::QueryResult;
 
 use crate::connection::AnyConnection;
+use crate::deliveries::{self, Attempt};
 use crate::logs::{self, LogEntry};
 use crate::notifications::{self, Notification, SuppressedAddress};
 use crate::runs::Run;
@@ -16,6 +17,8 @@ pub enum Fact {
     Notified(Notification),
     /// Nothing more is sent to this address.
     Suppressed(SuppressedAddress),
+    /// Of a delivery.
+    Attempt(Box<Attempt>),
 }
 
 impl Fact {
@@ -25,23 +28,28 @@ impl Fact {
             Self::Log(entry) => entry.make_storable(),
             Self::Notified(told) => told.make_storable(),
             Self::Suppressed(entry) => entry.make_storable(),
+            Self::Attempt(attempt) => attempt.make_storable(),
         }
     }
 }
 
-/// Write what these runs leave. Those that were recorded before have left it already.
+/// Write what these runs leave, each with the number that it stands under. Those that were recorded before have left it
+/// already.
 pub(crate) fn write<'a>(
     connection: &mut AnyConnection,
-    runs: impl Iterator<Item = (&'a Run, &'a [Fact])>,
+    runs: impl Iterator<Item = (&'a Run, i32, &'a [Fact])>,
 ) -> QueryResult<()> {
-    for (run, facts) in runs {
+    let (mut lines, mut attempts) = (Vec::new(), Vec::new());
+    for (run, number, facts) in runs {
         for fact in facts {
             match fact {
-                Fact::Log(entry) => logs::insert(connection, entry, Some(&run.job_id))?,
                 Fact::Notified(told) => notifications::insert(connection, told, &run.job_id)?,
                 Fact::Suppressed(entry) => notifications::suppress(connection, entry)?,
+                Fact::Log(entry) => lines.push((entry, Some(run.job_id.as_str()))),
+                Fact::Attempt(attempt) => attempts.push((run, number, &**attempt)),
             }
         }
     }
-    Ok(())
+    logs::insert(connection, &lines)?;
+    if attempts.is_empty() { Ok(()) } else { deliveries::write(connection, &attempts) }
 }

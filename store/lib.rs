@@ -6,6 +6,7 @@
 
 mod connection;
 mod dead_letters;
+mod deliveries;
 mod error;
 mod examiner;
 mod facts;
@@ -25,9 +26,11 @@ mod sealing;
 mod store;
 mod ticks;
 mod url;
+mod webhooks;
 
 #[cfg(test)]
 mod grant_tests;
+mod delivery_tests;
 #[cfg(test)]
 mod recording_tests;
 #[cfg(test)]
@@ -38,6 +41,7 @@ mod test_database;
 mod test_postgres;
 
 pub use dead_letters::{DeadCursor, DeadFilter, DeadLetter};
+pub use deliveries::{Attempt, AttemptRow, Call, Delivery, DeliveryFilter, DeliveryStatus};
 pub use error::StoreError;
 pub use examiner::DatabaseFacts;
 pub use facts::Fact;
@@ -54,3 +58,4 @@ pub use sealing::{KeyError, KeyRing};
 pub use store::{Store, StoreOptions};
 pub use ticks::{TickRow, TickStatus};
 pub use url::{DatabaseUrl, PostgresUrl, UrlError};
+pub use webhooks::{Endpoint, EndpointChanges, EndpointFilter, EndpointSecrets};

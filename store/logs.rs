@@ -3,8 +3,8 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::result::QueryResult;
 use diesel::{
-    BoolExpressionMethods as _, ExpressionMethods as _, QueryDsl as _, Queryable, RunQueryDsl as _, Selectable,
-    SelectableHelper as _,
+    BoolExpressionMethods as _, ExpressionMethods as _, Insertable, QueryDsl as _, Queryable, RunQueryDsl as _,
+    Selectable, SelectableHelper as _,
 };
 use serde::Serialize;
 
@@ -43,7 +43,7 @@ pub struct Line {
 impl Line {
     pub(crate) fn write(mut self, connection: &mut AnyConnection) -> QueryResult<()> {
         self.entry.make_storable();
-        insert(connection, &self.entry, self.job_id.as_deref())
+        insert(connection, &[(&self.entry, self.job_id.as_deref())])
     }
 }
 
@@ -100,30 +100,60 @@ impl LogEntry {
     }
 }
 
-/// A line that is there already is left alone.
-pub(crate) fn insert(connection: &mut AnyConnection, entry: &LogEntry, job_id: Option<&str>) -> QueryResult<()> {
-    let row = (
-        integration_logs::id.eq(&entry.id),
-        integration_logs::log_type.eq(&entry.log_type),
-        integration_logs::integration_type.eq(&entry.integration_type),
-        integration_logs::integration_id.eq(entry.integration_id.as_deref()),
-        integration_logs::organizer_id.eq(entry.organizer_id.as_deref()),
-        integration_logs::booking_id.eq(entry.booking_id.as_deref()),
-        integration_logs::message.eq(&entry.message),
-        integration_logs::details.eq(entry.details.as_deref()),
-        integration_logs::success.eq(entry.success),
-        integration_logs::job_id.eq(job_id),
-        integration_logs::created_at.eq(entry.created_at.naive_utc()),
-    );
+/// Lines in one statement: far below the 65,535 variables of `PostgreSQL`.
+const LINES: usize = 1_000;
+
+/// Lines with the jobs that leave them. Those that are there already are left alone.
+pub(crate) fn insert(connection: &mut AnyConnection, lines: &[(&LogEntry, Option<&str>)]) -> QueryResult<()> {
     match connection {
+        // One prepared statement again and again is what it takes the fastest.
         AnyConnection::Sqlite(connection) => {
-            diesel::insert_into(table).values(row).on_conflict_do_nothing().execute(connection)
+            for line in lines {
+                diesel::insert_into(table).values(NewRow::of(line)).on_conflict_do_nothing().execute(connection)?;
+            }
         }
         AnyConnection::Postgres(connection) => {
-            diesel::insert_into(table).values(row).on_conflict_do_nothing().execute(connection)
+            for lines in lines.chunks(LINES) {
+                let rows: Vec<NewRow<'_>> = lines.iter().map(NewRow::of).collect();
+                diesel::insert_into(table).values(&rows).on_conflict_do_nothing().execute(connection)?;
+            }
         }
     }
-    .map(drop)
+    Ok(())
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = integration_logs)]
+struct NewRow<'a> {
+    id: &'a str,
+    log_type: &'a str,
+    integration_type: &'a str,
+    integration_id: Option<&'a str>,
+    organizer_id: Option<&'a str>,
+    booking_id: Option<&'a str>,
+    message: &'a str,
+    details: Option<&'a str>,
+    success: bool,
+    job_id: Option<&'a str>,
+    created_at: NaiveDateTime,
+}
+
+impl<'a> NewRow<'a> {
+    fn of((entry, job_id): &(&'a LogEntry, Option<&'a str>)) -> Self {
+        Self {
+            id: &entry.id,
+            log_type: &entry.log_type,
+            integration_type: &entry.integration_type,
+            integration_id: entry.integration_id.as_deref(),
+            organizer_id: entry.organizer_id.as_deref(),
+            booking_id: entry.booking_id.as_deref(),
+            message: &entry.message,
+            details: entry.details.as_deref(),
+            success: entry.success,
+            job_id: *job_id,
+            created_at: entry.created_at.naive_utc(),
+        }
+    }
 }
 
 impl Store {
@@ -133,8 +163,10 @@ impl Store {
     /// When the database cannot be written to; then none is there.
     pub async fn log(&self, mut entries: Vec<LogEntry>) -> Result<(), StoreError> {
         entries.iter_mut().for_each(LogEntry::make_storable);
-        let write =
-            move |connection: &mut AnyConnection| entries.iter().try_for_each(|entry| insert(connection, entry, None));
+        let write = move |connection: &mut AnyConnection| {
+            let lines: Vec<_> = entries.iter().map(|entry| (entry, None)).collect();
+            insert(connection, &lines)
+        };
         self.pool.write("write the integration log", write).await
     }
 

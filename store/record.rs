@@ -15,6 +15,7 @@ use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
 
 use crate::connection::AnyConnection;
 use crate::dead_letters::row_identity;
+use crate::deliveries;
 use crate::error::{Outage, StoreError, busy};
 use crate::facts::{self, Fact};
 use crate::reused_runs::renumber;
@@ -109,6 +110,15 @@ impl Exit {
         self.facts.iter_mut().for_each(Fact::make_storable);
     }
 
+    /// It has ended, and not well.
+    fn is_over(&self) -> bool {
+        !matches!(self.run.outcome, RunOutcome::Done | RunOutcome::Retry)
+    }
+
+    fn why(&self) -> &str {
+        self.run.reason.as_deref().unwrap_or(self.run.outcome.as_str())
+    }
+
     fn letter(&self) -> Option<&Burial> {
         self.burial.as_ref().filter(|_| self.run.outcome == RunOutcome::Dead)
     }
@@ -175,8 +185,13 @@ fn write(connection: &mut AnyConnection, exits: &[&Exit], keys: &KeyRing) -> Que
             done_late.push(&exit.run.job_id);
         }
     }
-    let left = exits.iter().zip(&numbers).filter(|(exit, number)| number.is_some() && !exit.facts.is_empty());
-    facts::write(connection, left.map(|(exit, _)| (&exit.run, exit.facts.as_slice())))?;
+    let new = exits.iter().zip(&numbers).filter_map(|(exit, number)| Some((exit, (*number)?)));
+    let left = new.clone().filter(|(exit, _)| !exit.facts.is_empty());
+    facts::write(connection, left.map(|(exit, number)| (&exit.run, number, exit.facts.as_slice())))?;
+    // A job that ran before and ends without a word of what it tried then, as one that is taken back while it waits.
+    let silent = new.filter(|(exit, number)| *number > 1 && exit.facts.is_empty() && exit.is_over());
+    let silent: Vec<_> = silent.map(|(exit, _)| (exit.run.job_id.as_str(), exit.why())).collect();
+    deliveries::close(connection, &silent)?;
     // After the burials: a job may die and be done in one batch.
     for ids in done_late.chunks(IDS_IN_A_QUERY) {
         diesel::delete(dead_letters::table.filter(dead_letters::job_id.eq_any(ids))).execute(connection)?;

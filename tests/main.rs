@@ -31,4 +31,5 @@ mod topologies;
 mod traces;
 mod tying;
 mod watching;
+mod webhooks;
 mod wire_protocol;

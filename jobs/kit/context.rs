@@ -89,7 +89,15 @@ impl Context {
     /// As `enqueue`.
     pub(crate) async fn enqueue_new(&self, envelopes: &[Value]) -> Result<usize, Failure> {
         let texts: Vec<String> = envelopes.iter().map(Value::to_string).collect();
-        let receipts = self.services.producer.enqueue(&texts).await;
+        self.enqueue_texts(&texts).await
+    }
+
+    /// The same, for envelopes in which every byte of the arguments counts.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) async fn enqueue_texts(&self, texts: &[String]) -> Result<(), Failure> {
+        let receipts = self.services.producer.enqueue(texts).await;
         let receipts = receipts.map_err(|fault| Failure::retry(format!("enqueue what follows: {fault}")))?;
         let mut new = 0;
         for receipt in receipts {
@@ -107,6 +115,12 @@ impl Context {
     /// The queue that it came from, where what follows goes as well.
     pub(crate) fn queue(&self) -> &QueueName {
         &self.job.queue
+    }
+
+    /// The queue that it came from, for what follows from it.
+    #[must_use]
+    pub fn queue(&self) -> String {
+        self.job.queue.base().to_string()
     }
 
     /// Until somebody takes the job back. A handler that waits for long should stop then, and put things in order; one

@@ -8,6 +8,7 @@ use liaison_store::Store;
 use super::TokenKeeper;
 use super::outbound::Outbound;
 use super::Mailer;
+use crate::send_webhook::Webhooks;
 
 pub struct Services {
     /// None only where nothing is recorded, as in a benchmark of the bare queue.
@@ -18,6 +19,8 @@ pub struct Services {
     /// The way out, for all who call an address.
     pub outbound: Outbound,
     pub mailer: Mailer,
+    /// What deliveries of webhooks share.
+    pub webhooks: Webhooks,
 }
 
 impl fmt::Debug for Services {

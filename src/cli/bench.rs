@@ -4,6 +4,7 @@
 mod figures;
 mod measures;
 mod process;
+mod webhooks;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -41,6 +42,9 @@ pub(crate) struct BenchArgs {
     /// Drain a tenth and ten times as many jobs too: a backlog must not cost more the longer it is
     #[arg(long)]
     backlog: bool,
+    /// Measure webhooks to a receiver of this process: a tenth as many; and beside endpoints that hang
+    #[arg(long)]
+    webhooks: bool,
     /// Measure everything
     #[arg(long)]
     all: bool,
@@ -82,6 +86,9 @@ impl Bench<'_> {
         }
         if self.args.idle || self.args.all {
             self.idleness(&mut figures).await?;
+        }
+        if self.args.webhooks || self.args.all {
+            self.webhooks(&mut figures).await?;
         }
         self.processor_times(&mut figures).await?;
         figures.add(Figure::new(

@@ -11,8 +11,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use liaison_queue::{JobId, Receipt, Vitals};
-use liaison_store::{KeyRing, Run};
+use liaison_queue::{JobId, Receipt, Vitals, clock::Clock};
+use liaison_store::{Endpoint, EndpointChanges, EndpointSecrets, KeyRing, Run};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -39,6 +39,10 @@ pub(crate) struct DevArgs {
 
 /// All samples together end within a second; a machine under load is given much more.
 const ONCE: Duration = Duration::from_mins(1);
+
+/// The sandbox's endpoint, and whose it is: the sample of `send_webhook` goes there.
+const ENDPOINT: &str = "sandbox";
+const ORGANIZER: &str = "example";
 
 /// One line of the table.
 #[derive(Serialize)]
@@ -74,6 +78,8 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         ("store.url", format!("sqlite:{}", dir.join("liaison.db").display())),
         ("store.key_file", key_file(dir)?.display().to_string()),
         ("worker.diagnostics", "true".to_owned()),
+        // Its own receiver of webhooks is on this machine.
+        ("outbound.allow", "127.0.0.0/8".to_owned()),
     ];
     let (environment, unset) = crate::config::variables(&fixed);
     let again = Again { args: global.again(None), environment, unset, ..Again::default() };
@@ -89,6 +95,8 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     let (observer, mut seen) = mpsc::unbounded_channel();
     let mut daemon = app.start(Some(observer)).await?;
     let receiver = liaison_sandbox::WebhookReceiver::start().await.context("start the webhook receiver")?;
+    let hook = receiver.url("/webhooks");
+    sandbox_endpoint(&app, &hook).await?;
 
     let mut samples = send_samples(&app).await?;
     let code = if args.once {
@@ -104,7 +112,9 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         if let Some(place) = attendant.answers_at() {
             answer::line(&format!("Health and metrics are answered at {place}: /healthz, /readyz, /metrics"));
         }
-        answer::line(&format!("A webhook receiver listens on {}", receiver.url("/")));
+        answer::line(&format!(
+            "A webhook receiver listens on {hook}; it is the endpoint `{ENDPOINT}` of `{ORGANIZER}`"
+        ));
         tokio::select! {
             () = print_all(&mut seen, global.json) => {}
             // A terminal that hangs up is a reason to end, too.
@@ -116,6 +126,18 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     lifecycle::drain(daemon, app.config.worker.grace, &mut signals).await;
     receiver.stop().await;
     Ok(code)
+}
+
+/// The receiver as an endpoint; it has another port each time.
+async fn sandbox_endpoint(app: &App, url: &str) -> Result<()> {
+    let (store, now) = (app.store_with_keys().await?, Clock::wall().date());
+    let current = Some(liaison_jobs::signature::generate()?.expose().to_owned());
+    let secrets = EndpointSecrets { current, ..EndpointSecrets::default() };
+    if !store.add_endpoint(Endpoint::new(ENDPOINT, ORGANIZER, url, now), secrets).await? {
+        let changes = EndpointChanges { webhook_url: Some(url.to_owned()), ..EndpointChanges::default() };
+        store.edit_endpoint(ENDPOINT, changes, now).await?;
+    }
+    Ok(())
 }
 
 /// The folder's own key, made when it is first needed.
@@ -208,6 +230,7 @@ fn greet(url: &str, dir: &Path) {
     answer::line(&format!("  export LIAISON_DATABASE_URL=sqlite:{}/liaison.db", dir.display()));
     answer::line(&format!("  export LIAISON_STORE__KEY_FILE={}/key", dir.display()));
     answer::line("  liaison enqueue echo --args '{\"hello\": \"you\"}' --wait 5s");
+    answer::line(&format!("  liaison webhooks test {ENDPOINT}"));
     answer::line("");
 }
 

@@ -72,6 +72,11 @@ pub(crate) fn of(number: u64, what: &str) -> String {
     format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
 }
 
+/// `1 delivery`, `2 deliveries`.
+pub(crate) fn of_deliveries(number: u64) -> String {
+    format!("{} {}", count(number), if number == 1 { "delivery" } else { "deliveries" })
+}
+
 /// How many in a second, rounded.
 pub(crate) fn rate(number: u64, over: Duration) -> String {
     let millis = u64::try_from(over.as_millis()).unwrap_or(u64::MAX).max(1);

@@ -104,6 +104,7 @@ impl Config {
             traces: self.traces,
             outbound: self.outbound,
             mail: self.mail,
+            webhooks: self.webhooks,
             log,
             entries,
         }

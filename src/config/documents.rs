@@ -22,6 +22,7 @@ fn the_committed_file_is_the_defaults() {
     assert_eq!((&written.tokens, &written.provider), (&default.tokens, &default.provider));
     assert_eq!(written.outbound, default.outbound);
     assert_eq!(written.mail, default.mail);
+    assert_eq!(written.webhooks, default.webhooks);
     assert_eq!(
         (&written.redis, &written.store, &written.worker, &written.queues, &written.queue, &written.log),
         (&default.redis, &default.store, &default.worker, &default.queues, &default.queue, &default.log)

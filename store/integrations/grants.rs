@@ -101,7 +101,7 @@ impl Store {
         let open = |column: &'static str, sealed: Option<Vec<u8>>| {
             let identity = account.sealed_for(column);
             let opened = sealed.map(|sealed| self.keys.open(&identity, &sealed).and_then(text)).transpose();
-            opened.map_err(|source| StoreError::SealedColumn { account: account.to_string(), column, source })
+            opened.map_err(|source| StoreError::SealedColumn { place: identity, source })
         };
         let (access_token, refresh_token) = (open("access_token", access)?, open("refresh_token", refresh)?);
         Ok(Some(Grant { integration: row.of(account.kind), access_token, refresh_token }))

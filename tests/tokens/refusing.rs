@@ -102,7 +102,7 @@ fn a_lost_key_is_one_clear_error_of_its_row() {
     until("it is tried again later", || town.outcomes("r-a") == ["retry"]);
     let row = town.show("a");
     let error = row["refresh_error"].as_str().expect("why");
-    assert!(error.contains("cannot open the access_token of integration calendar:a"), "{error}");
+    assert!(error.contains("cannot open what is sealed in calendar_integrations:a:access_token"), "{error}");
     assert!(error.contains("sealed with key `test`") && error.contains("put its line back"), "{error}");
     assert_eq!((row["disconnects"].clone(), town.logged("a", "error")), (json!(0), 1));
     assert_eq!(town.server.refreshes(), [0, 1]);

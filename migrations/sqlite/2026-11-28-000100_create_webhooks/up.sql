@@ -20,7 +20,7 @@ CREATE TABLE webhook_integrations (
     retry_failed         INTEGER     NOT NULL DEFAULT 1,
     max_retries          INTEGER     NOT NULL DEFAULT 3,
     timeout_seconds      INTEGER     NOT NULL DEFAULT 15,
-    -- The most at once and in a second, over all daemons; none: only what holds for every endpoint.
+    -- The most at once and in a second, over all daemons; none or 0: only what holds for every endpoint.
     max_concurrent       INTEGER,
     max_per_second       INTEGER,
     -- Deliveries of one subject arrive in the order in which they were asked for.
@@ -53,7 +53,7 @@ CREATE TABLE webhook_deliveries (
     -- The body as it is sent, sealed: every attempt and every replay sends the same bytes.
     payload              BLOB       NOT NULL,
     payload_bytes        INTEGER     NOT NULL,
-    -- `retrying`, `delivered` or `failed`.
+    -- `retrying`, `delivered`, `failed`, or `skipped` while its endpoint was disabled.
     status               TEXT        NOT NULL,
     attempt_number       INTEGER     NOT NULL,
     response_status      INTEGER,
@@ -68,6 +68,8 @@ CREATE TABLE webhook_deliveries (
 CREATE INDEX webhook_deliveries_by_endpoint ON webhook_deliveries (endpoint_id, created_at);
 CREATE INDEX webhook_deliveries_by_time ON webhook_deliveries (created_at);
 CREATE INDEX webhook_deliveries_by_trouble ON webhook_deliveries (status, created_at) WHERE status <> 'delivered';
+-- Those that wait for their next attempt, for jobs that end without one.
+CREATE INDEX webhook_deliveries_by_waiting_job ON webhook_deliveries (job_id) WHERE status = 'retrying';
 
 -- Every attempt, under the run of the job that made it.
 CREATE TABLE webhook_attempts (

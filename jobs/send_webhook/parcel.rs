@@ -1,0 +1,115 @@
+//! What is delivered: an id, and bytes that stay the same over all attempts and replays.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use liaison_queue::outcome::Failure;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::{args::Event, store_failure};
+use crate::kit::Context;
+
+/// One event for one endpoint.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    /// The `webhook-id`.
+    pub(super) id: String,
+    pub(super) endpoint_id: String,
+    pub(super) event: String,
+    pub(super) subject: Option<String>,
+    pub(super) booking_id: Option<String>,
+    pub(super) body: Vec<u8>,
+    pub(super) created_at: DateTime<Utc>,
+}
+
+impl Parcel {
+    pub(super) fn of(ctx: &Context, endpoint_id: &str, event: &Event) -> Self {
+        Self {
+            id: webhook_id(event.id.as_deref().unwrap_or(ctx.id.as_str()), endpoint_id),
+            endpoint_id: endpoint_id.to_owned(),
+            event: event.name.clone(),
+            subject: event.subject.clone().or_else(|| event.booking_id.clone()),
+            booking_id: event.booking_id.clone(),
+            body: body(&event.name, &time(ctx, event), &event.data),
+            created_at: ctx.enqueued_at,
+        }
+    }
+
+    /// What was delivered before, or should have been.
+    pub(super) async fn again(ctx: &Context, id: &str) -> Result<Self, Failure> {
+        let found = ctx.store()?.delivery_with_body(id).await.map_err(|fault| store_failure(&fault))?;
+        let (delivery, body) = found.ok_or_else(|| {
+            Failure::fatal(format!(
+                "there is no delivery {id}; `liaison webhooks deliveries` shows those that there are"
+            ))
+        })?;
+        if delivery.endpoint_id.starts_with("url_") {
+            let reason = format!("the delivery {id} went to an address that is not kept; send the event again");
+            return Err(Failure::fatal(reason));
+        }
+        Ok(Self {
+            id: delivery.id,
+            endpoint_id: delivery.endpoint_id,
+            event: delivery.event_type,
+            subject: delivery.subject,
+            booking_id: delivery.booking_id,
+            body,
+            created_at: delivery.created_at,
+        })
+    }
+}
+
+/// When the event happened.
+pub(super) fn time(ctx: &Context, event: &Event) -> String {
+    let enqueued = || ctx.enqueued_at.to_rfc3339_opts(SecondsFormat::Millis, true);
+    event.timestamp.clone().unwrap_or_else(enqueued)
+}
+
+/// Unique for each event and endpoint, the same whenever it is sent, and without a full stop, which the signature uses.
+fn webhook_id(event: &str, endpoint_id: &str) -> String {
+    format!("msg_{}", &digest(&[event.as_bytes(), endpoint_id.as_bytes()])[..32])
+}
+
+/// In hexadecimal. The parts cannot run into each other.
+pub(super) fn digest(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The body: `type` for readers of Standard Webhooks, `event` for those of the plain form. The data stays as the host
+/// wrote it. The name of an event needs no escaping, and neither does a time.
+fn body(event: &str, timestamp: &str, data: &RawValue) -> Vec<u8> {
+    let data = data.get();
+    format!(r#"{{"type":"{event}","event":"{event}","timestamp":"{timestamp}","data":{data}}}"#).into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_stays_as_the_host_wrote_it() {
+        let data = RawValue::from_string(r#"{"b": 1.0e2, "a": 123456789012345678901234567890}"#.to_owned()).unwrap();
+        let text = String::from_utf8(body("a.b", "2030-01-31T08:00:00Z", &data)).unwrap();
+        let expected = r#"{"type":"a.b","event":"a.b","timestamp":"2030-01-31T08:00:00Z","data":{"b": 1.0e2, "a": 123456789012345678901234567890}}"#;
+        assert_eq!(text, expected);
+        assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
+    }
+
+    #[test]
+    fn an_id_follows_from_the_event_and_the_endpoint() {
+        let id = webhook_id("job.1", "e");
+        assert_eq!(id, webhook_id("job.1", "e"));
+        assert!(id != webhook_id("job.1", "f") && id != webhook_id("job.", "1e") && !id.contains('.'));
+        assert_eq!(id.len(), 36);
+    }
+}

@@ -9,12 +9,15 @@ mod dead_letters;
 mod error;
 mod examiner;
 mod facts;
+mod holds;
 mod identity;
 mod integrations;
 mod logs;
 mod migrations;
 mod pool;
+mod pruner;
 mod record;
+mod resealing;
 mod reused_runs;
 mod run_outcome;
 mod run_rows;
@@ -25,6 +28,8 @@ mod store;
 mod ticks;
 mod url;
 
+#[cfg(test)]
+mod keeping_tests;
 #[cfg(test)]
 mod recording_tests;
 #[cfg(test)]
@@ -38,10 +43,13 @@ pub use dead_letters::{DeadCursor, DeadFilter, DeadLetter};
 pub use error::StoreError;
 pub use examiner::DatabaseFacts;
 pub use facts::Fact;
+pub use holds::{Hold, HoldScope, UnknownScope};
 pub use integrations::{Integration, IntegrationKind};
 pub use logs::{LogEntry, LogFilter, LogLine};
 pub use migrations::{migrate, migration_status};
+pub use pruner::{Class, Expired, ExpiredPage, Old, PruneCursor, Pruned, UnknownClass};
 pub use record::{Burial, Exit, Recorded};
+pub use resealing::{Closed, Resealed, SealedColumn, SealedCount};
 pub use run_outcome::{RunOutcome, UnknownOutcome};
 pub use runs::{History, Run, RunEnd, RunFilter};
 pub use sealing::{KeyError, KeyRing};

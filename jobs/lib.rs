@@ -1,16 +1,20 @@
 //! WHAT we do: one file per job.
 
+mod cleanup_old_integration_logs;
 mod diagnostics;
 mod kit;
 
+use cleanup_old_integration_logs::CleanupOldIntegrationLogs;
+pub use cleanup_old_integration_logs::{Halt, Looked, RUNS_KEPT_AT_LEAST, Report, Sweep, Swept};
 use diagnostics::{Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 pub use kit::{
-    Attribute, Child, Context, Entry, Journal, Kind, Limits, Sample, Services, Sink, Span, Surroundings, Trace,
-    Traceparent, nanos,
+    Attribute, Child, Context, Entry, Journal, Kind, Limits, Retention, Sample, Services, Sink, Span, Surroundings,
+    Trace, Traceparent, nanos,
 };
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[
+    Entry::of::<CleanupOldIntegrationLogs>(),
     Entry::of::<Noop>().diagnostic(),
     Entry::of::<Echo>().diagnostic(),
     Entry::of::<Sleep>().diagnostic(),
@@ -65,7 +69,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_and_a_switched_off_one_say_what_to_do() {
-        assert!(find("nop", true).unwrap_err().contains("no `nop` in this build, which knows noop"));
+        assert!(
+            find("nop", true).unwrap_err().contains("no `nop` in this build, which knows cleanup_old_integration_logs")
+        );
         assert!(find("noop", false).unwrap_err().contains("diagnostics = true"));
         assert_eq!(find("noop", true).unwrap().name, "noop");
     }

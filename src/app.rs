@@ -66,6 +66,8 @@ pub(crate) struct Daemon {
     /// The processes of suspects.
     wards: Option<Wards>,
     cancel_grace: watch::Sender<Duration>,
+    /// Those that the store and all jobs hold, too.
+    keys: Option<KeyRing>,
 }
 
 impl App {
@@ -140,7 +142,11 @@ impl App {
     }
 
     pub(crate) fn keys(&self) -> Result<Option<KeyRing>> {
-        let Some(path) = &self.config.store.key_file else { return Ok(None) };
+        Self::keys_of(&self.config)
+    }
+
+    pub(crate) fn keys_of(config: &Config) -> Result<Option<KeyRing>> {
+        let Some(path) = &config.store.key_file else { return Ok(None) };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("read the key file {} (store.key_file)", path.display()))?;
         let ring = KeyRing::parse(&text).with_context(|| format!("read the key file {}", path.display()))?;
@@ -209,12 +215,18 @@ impl App {
         }
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
-        let services = Arc::new(Services { store: store.clone(), producer: self.producer() });
+        let services = Arc::new(Services {
+            store: store.clone(),
+            producer: self.producer(),
+            retention: config.retention.of_jobs(),
+        });
+        let keys = store.as_ref().map(Store::key_ring);
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
         };
-        let options = self.options()?;
+        let mut options = self.options()?;
+        options.configuration.keys = keys.as_ref().map(KeyRing::ids).unwrap_or_default();
         let (cancel_grace, patient) = watch::channel(config.worker.cancel_grace);
         let runner = Arc::new(Runner {
             shares: Arc::clone(&shares),
@@ -242,7 +254,7 @@ impl App {
             wards.watch(&worker.queues());
         }
         let condition = self.condition.clone();
-        Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, spans, wards, cancel_grace })
+        Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, spans, wards, cancel_grace, keys })
     }
 
     fn scheduler(&self, store: Option<Store>) -> (Scheduler, Recording) {
@@ -309,6 +321,21 @@ impl Daemon {
             wards.watch(&self.worker.queues());
         }
         changes
+    }
+
+    /// Seal with the first of these keys from now on, and open with all of them. What the ids were, and are.
+    pub(crate) fn take_keys(&self, new: Option<&KeyRing>) -> (Vec<String>, Vec<String>) {
+        let ids = || self.keys.as_ref().map(KeyRing::ids).unwrap_or_default();
+        let before = ids();
+        if let (Some(keys), Some(new)) = (&self.keys, new) {
+            keys.replace_with(new);
+        }
+        (before, ids())
+    }
+
+    /// The ids of the keys in effect.
+    pub(crate) fn key_ids(&self) -> Vec<String> {
+        self.keys.as_ref().map(KeyRing::ids).unwrap_or_default()
     }
 
     /// Until a part ends that must not: a bug. What it held lapses, and somebody else takes over.

@@ -25,6 +25,7 @@ pub(crate) mod queues;
 mod raw;
 mod reader;
 pub(crate) mod redis;
+pub(crate) mod retention;
 pub(crate) mod schedule;
 pub(crate) mod scheduler;
 pub(crate) mod secret;
@@ -45,6 +46,7 @@ use queues::{Queue, Queues};
 use raw::RawConfig;
 use reader::{Entry, Known, Reader};
 use redis::Redis;
+use retention::Retention;
 use scheduler::Scheduler;
 use secret::Secret;
 use store::Store;
@@ -62,6 +64,7 @@ pub(crate) struct Config {
     /// The queues to serve; at least one.
     pub(crate) queue: Vec<Queue>,
     pub(crate) scheduler: Scheduler,
+    pub(crate) retention: Retention,
     pub(crate) http: Http,
     pub(crate) traces: Traces,
     pub(crate) log: Log,
@@ -76,11 +79,12 @@ impl Config {
         let queues = Queues::read(reader);
         let queue = Queue::read_all(reader, worker.concurrency);
         let scheduler = Scheduler::read(reader);
+        let retention = Retention::read(reader);
         let http = Http::read(reader);
         let traces = Traces::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
-        Self { redis, store, worker, queues, queue, scheduler, http, traces, log, entries }
+        Self { redis, store, worker, queues, queue, scheduler, retention, http, traces, log, entries }
     }
 }
 

@@ -135,8 +135,7 @@ impl Store {
         let key = key.to_owned();
         let release = move |connection: &mut AnyConnection| {
             let this = || legal_holds::table.find((scope.as_str(), &key));
-            let row: Option<HoldRow> =
-                this().select(HoldRow::as_select()).load(connection)?.into_iter().next();
+            let row: Option<HoldRow> = this().select(HoldRow::as_select()).load(connection)?.into_iter().next();
             let Some(hold) = row.and_then(HoldRow::read) else { return Ok(None) };
             diesel::delete(this()).execute(connection)?;
             let (by, why) = (by.replace('\0', "\u{fffd}"), why.replace('\0', "\u{fffd}"));

@@ -1,6 +1,7 @@
 //! What is cleaned up, what is kept, and what keys seal: stated once and held on both backends.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection as _;
@@ -115,7 +116,7 @@ fn a_whole_row_is_the_same_json_from_both_databases() {
         let logs = whole(Class::IntegrationLogs).await;
         assert_eq!(
             compact(&logs[0]),
-            r#"{"id":"a","log_type":"webhook_sent","integration_type":"webhook","integration_id":"endpoint-of-o","organizer_id":"o","booking_id":"booking-of-o","message":"said \"hello\"\nand went","details":"{\"n\": 1}","success":true,"job_id":null,"created_at":"2026-11-18T16:53:23.123456Z"}"#
+            r#"{"id":"a","log_type":"webhook_sent","integration_type":"webhook","integration_id":"endpoint-of-o","organizer_id":"o","booking_id":"booking-of-o","message":"said \"hello\"\nand went","details":"{\"n\": 1}","success":true,"job_id":null,"created_at":"2026-11-18T11:06:43.123456Z"}"#
         );
         let letters = whole(Class::DeadLetters).await;
         assert!(compact(&letters[0]).contains(r#""envelope":"010474657374"#), "sealed, in hex: {}", letters[0]);
@@ -156,7 +157,8 @@ fn a_hold_keeps_all_that_it_covers_until_it_is_released() {
         let store = database.store().await;
         let mut by_job = exit("job-of-a", 1, RunOutcome::Done);
         by_job.facts = vec![crate::Fact::Log(line("log-of-a", "a", 1))];
-        record(&store, vec![by_job, exit("job-of-nobody", 1, RunOutcome::Done), exit("held", 1, RunOutcome::Dead)]).await;
+        record(&store, vec![by_job, exit("job-of-nobody", 1, RunOutcome::Done), exit("held", 1, RunOutcome::Dead)])
+            .await;
         let others = vec![line("log-of-b", "b", 2), line("log-of-c", "c", 3), line("log-of-d", "d", 4)];
         store.log(others).await.expect("write");
         for (scope, key) in [
@@ -172,11 +174,13 @@ fn a_hold_keeps_all_that_it_covers_until_it_is_released() {
         assert_eq!(sweep(&store, Class::DeadLetters, before(), 1).await, 0);
         assert_eq!(sweep(&store, Class::JobRuns, before(), 1).await, 1, "the run of a held organizer's job stays");
         assert_eq!(sweep(&store, Class::IntegrationLogs, before(), 1).await, 1);
-        let kept = ["log-of-a", "log-of-b", "log-of-c", "hold-a", "hold-booking-of-b", "hold-endpoint-of-c", "hold-held"];
+        let kept =
+            ["log-of-a", "log-of-b", "log-of-c", "hold-a", "hold-booking-of-b", "hold-endpoint-of-c", "hold-held"];
         assert_eq!(log_ids(&store).await, set(&kept));
 
         let because = ("ada".to_owned(), "case closed".to_owned());
-        let released = store.release(HoldScope::Organizer, "a", because.clone(), at(5_001), "released".to_owned()).await;
+        let released =
+            store.release(HoldScope::Organizer, "a", because.clone(), at(5_001), "released".to_owned()).await;
         assert_eq!(released.expect("release"), Some(hold(HoldScope::Organizer, "a")));
         let again = store.release(HoldScope::Organizer, "a", because, at(5_001), "never".to_owned()).await;
         assert_eq!(again.expect("release"), None);
@@ -205,7 +209,8 @@ fn seed_others(url: &DatabaseUrl) {
     let mut sql = String::new();
     for (id, status) in [("d-done", "delivered"), ("d-lost", "failed"), ("d-tries", "retrying")] {
         let (old, payload) = (time(1), if url.redacted().starts_with("sqlite") { "x'00'" } else { "'\\x00'" });
-        sql += &format!(
+        let _ = write!(
+            sql,
             "INSERT INTO webhook_deliveries (id, endpoint_id, organizer_id, event_type, payload, payload_bytes, status,
                 attempt_number, job_id, created_at, last_attempt_at)
              VALUES ('{id}', 'e', 'o', 'booking.created', {payload}, 1, '{status}', 1, 'j-{id}', '{old}', '{old}');
@@ -215,20 +220,23 @@ fn seed_others(url: &DatabaseUrl) {
     }
     for (entry, second) in [("daily", 1), ("daily", 2), ("yearly", 1), ("daily", 3), ("often", 1), ("often", 2_000)] {
         let (tick, until) = (time(second), time(second));
-        sql += &format!(
+        let _ = write!(
+            sql,
             "INSERT INTO schedule_ticks (entry, tick_at, until_at, ticks, status, job_id, queue, decided_at)
              VALUES ('{entry}', '{tick}', '{until}', 1, 'fired', '{entry}-{second}', 'default', '{tick}');"
         );
     }
     let old = time(1);
     for (id, integration) in [("told-a", "calendar-a"), ("told-b", "calendar-b")] {
-        sql += &format!(
+        let _ = write!(
+            sql,
             "INSERT INTO notifications (id, kind, recipient, integration_id, message_id, status, job_id, created_at)
              VALUES ('{id}', 'disconnected', 'r', '{integration}', 'm', 'sent', 'j', '{old}');"
         );
     }
     for (id, since) in [("calendar-a", format!("'{old}'")), ("calendar-b", "NULL".to_owned())] {
-        sql += &format!(
+        let _ = write!(
+            sql,
             "INSERT INTO calendar_integrations (id, organizer_id, provider, disconnected_at, created_at, updated_at)
              VALUES ('{id}', 'o', 'google', {since}, '{old}', '{old}');"
         );
@@ -321,7 +329,8 @@ async fn reseal_all(store: &Store) -> (u64, u64, usize) {
 fn everything_is_sealed_anew_and_what_no_key_opens_is_named_and_left() {
     on_both(&async |database| {
         crate::migrate(&database.url).await.expect("migrate");
-        let (old, new, lost) = (KeyRing::generate_line("old"), KeyRing::generate_line("new"), KeyRing::generate_line("lost"));
+        let (old, new, lost) =
+            (KeyRing::generate_line("old"), KeyRing::generate_line("new"), KeyRing::generate_line("lost"));
         let with = async |lines: &[&str]| {
             Store::open(&database.url, ring(lines), StoreOptions::default()).await.expect("open the store")
         };

@@ -167,10 +167,7 @@ impl Store {
             } else {
                 query.order((integration_logs::created_at.desc(), integration_logs::id.desc()))
             };
-            query
-                .limit(filter.limit.min(MAX_ROWS).into())
-                .select(LogRow::as_select())
-                .load(connection)
+            query.limit(filter.limit.min(MAX_ROWS).into()).select(LogRow::as_select()).load(connection)
         };
         let rows: Vec<LogRow> = self.pool.read("read the integration log", load).await?;
         Ok(rows.into_iter().map(LogLine::from).collect())

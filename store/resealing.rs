@@ -166,11 +166,12 @@ impl Store {
             let began = Instant::now();
             let mut put = 0;
             for (id, old, new) in &changes {
-                put += diesel::sql_query(format!("UPDATE {table} SET {column} = $1 WHERE {key} = $2 AND {column} = $3"))
-                    .bind::<Binary, _>(new)
-                    .bind::<Text, _>(id)
-                    .bind::<Binary, _>(old)
-                    .execute(connection)?;
+                put +=
+                    diesel::sql_query(format!("UPDATE {table} SET {column} = $1 WHERE {key} = $2 AND {column} = $3"))
+                        .bind::<Binary, _>(new)
+                        .bind::<Text, _>(id)
+                        .bind::<Binary, _>(old)
+                        .execute(connection)?;
             }
             Ok((put as u64, began))
         };

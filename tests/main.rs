@@ -9,6 +9,7 @@ mod doctoring;
 mod documents;
 mod doors;
 mod embedding;
+mod keeping;
 mod lanes;
 mod leasing;
 mod limiting;

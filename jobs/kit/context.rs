@@ -90,6 +90,11 @@ impl Context {
         refused.map_or(Ok(()), |reason| Err(Failure::fatal(format!("what follows was refused: {reason}"))))
     }
 
+    /// The queue that it came from.
+    pub(crate) fn queue(&self) -> &str {
+        self.job.queue.as_str()
+    }
+
     /// Until somebody takes the job back. A handler that waits for long should stop then, and put things in order; one
     /// that goes on is stopped where it stands after a grace.
     pub async fn cancelled(&self) {

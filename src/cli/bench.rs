@@ -1,6 +1,7 @@
 //! `liaison bench`: what this machine gives, and how much of it we keep. Each figure stands beside its own floor, which
 //! is measured in the same run: the same work with nothing of ours that could be left out.
 
+mod cleanup;
 mod figures;
 mod measures;
 mod process;
@@ -41,6 +42,12 @@ pub(crate) struct BenchArgs {
     /// Drain a tenth and ten times as many jobs too: a backlog must not cost more the longer it is
     #[arg(long)]
     backlog: bool,
+    /// Record jobs beside a cleanup that deletes half of the rows of a log
+    #[arg(long)]
+    cleanup: bool,
+    /// With --cleanup: how many rows that log has
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1000..=100_000_000))]
+    cleanup_rows: u64,
     /// Measure everything
     #[arg(long)]
     all: bool,
@@ -82,6 +89,9 @@ impl Bench<'_> {
         }
         if self.args.idle || self.args.all {
             self.idleness(&mut figures).await?;
+        }
+        if self.args.cleanup || self.args.all {
+            self.cleanup(&mut figures).await?;
         }
         self.processor_times(&mut figures).await?;
         figures.add(Figure::new(

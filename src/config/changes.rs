@@ -89,6 +89,7 @@ impl Config {
             queues: new.queues,
             queue,
             scheduler: new.scheduler,
+            retention: self.retention,
             http: self.http,
             traces: self.traces,
             log,

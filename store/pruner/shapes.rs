@@ -309,10 +309,12 @@ impl Sql {
     /// The whole row as a JSON object.
     fn row(&self) -> String {
         let children = (self.class == Class::WebhookDeliveries).then(|| {
-            let (all, one) = (if self.sqlite { "json_group_array" } else { "json_agg" }, self.object(ATTEMPTS, "a", &[]));
+            let (all, one) =
+                (if self.sqlite { "json_group_array" } else { "json_agg" }, self.object(ATTEMPTS, "a", &[]));
             let json = if self.sqlite { "json" } else { "" };
             let order = "ORDER BY a.attempted_at";
-            let list = if self.sqlite { format!("{all}({json}({one}) {order})") } else { format!("{all}({one} {order})") };
+            let list =
+                if self.sqlite { format!("{all}({json}({one}) {order})") } else { format!("{all}({one} {order})") };
             format!("'attempts', (SELECT {list} FROM webhook_attempts a WHERE a.delivery_id = t.id)")
         });
         let children: Vec<String> = children.into_iter().collect();
@@ -321,7 +323,8 @@ impl Sql {
     }
 
     fn object(&self, columns: &[(&str, Kind)], row: &str, more: &[String]) -> String {
-        let fields = columns.iter().map(|(name, kind)| format!("'{name}', {}", self.value(&format!("{row}.{name}"), *kind)));
+        let fields =
+            columns.iter().map(|(name, kind)| format!("'{name}', {}", self.value(&format!("{row}.{name}"), *kind)));
         let fields = fields.chain(more.iter().cloned()).collect::<Vec<_>>().join(", ");
         format!("{}({fields})", if self.sqlite { "json_object" } else { "json_build_object" })
     }

@@ -80,7 +80,12 @@ impl Past {
         recorded.map_err(|(fault, _)| fault).expect("record");
     }
 
-    /// How many rows there are from before today.
+    /// Let the file of the database become as small as it can.
+    pub(crate) fn write_back(&self) {
+        self.runtime.block_on(self.store.write_back()).expect("write the log back");
+    }
+
+    /// How many rows there are from before the last hour.
     pub(crate) fn old(&self, class: Class) -> u64 {
         let old = self.store.old(class, now() - TimeDelta::hours(1));
         self.runtime.block_on(old).expect("count").rows

@@ -64,9 +64,9 @@ mod tests {
         }
         pace.learn(1_000, Duration::from_millis(500));
         assert_eq!(pace.rows(), 50);
-        pace.learn(50, Duration::from_secs(60));
+        pace.learn(50, Duration::from_mins(1));
         assert_eq!(pace.rows(), MIN_ROWS);
-        pace.learn(0, Duration::from_secs(60));
+        pace.learn(0, Duration::from_mins(1));
         assert_eq!(pace.rows(), MIN_ROWS);
     }
 

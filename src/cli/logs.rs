@@ -39,7 +39,7 @@ pub(crate) struct ListArgs {
     /// Of this booking only
     #[arg(long, value_name = "ID")]
     booking: Option<String>,
-    /// Of this type only, such as webhook_sent
+    /// Of this type only, such as `webhook_sent`
     #[arg(long = "type", value_name = "TYPE")]
     log_type: Option<String>,
     /// What did not go well only

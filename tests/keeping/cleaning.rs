@@ -228,7 +228,11 @@ fn jobs_are_recorded_beside_a_cleanup_and_the_file_shrinks() {
     let logs = of_class(&sum["classes"], "integration_logs");
     // 50 ms is what is aimed at; a machine that does other things may take longer, but not for everything at once.
     assert!(logs["batches"].as_u64() > Some(10) && logs["longest_batch_ms"].as_u64() < Some(2_000), "{sum}");
-    assert!(sum["space_returned_bytes"].as_u64() > Some(1 << 20) && size() < before / 2, "{sum} {before} {}", size());
+    assert!(sum["space_returned_bytes"].as_u64() > Some(1 << 20), "{sum}");
+    until("the file is smaller", || {
+        past.write_back();
+        size() < before / 2
+    });
 }
 
 #[test]

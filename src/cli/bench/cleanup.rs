@@ -98,7 +98,7 @@ async fn fill(store: &Store, rows: u64, now: DateTime<Utc>) -> Result<()> {
                 booking_id: Some(format!("booking-{n}")),
                 message: "booking.created delivered in 130 ms with 200".to_owned(),
                 details: Some(r#"{"status": 200, "attempt": 1}"#.to_owned()),
-                success: n % 50 != 0,
+                success: !n.is_multiple_of(50),
                 created_at: at,
             }
         };

@@ -51,11 +51,11 @@ pub(super) async fn run(store: &Store, args: &ListArgs, json: bool) -> Result<Ex
         let began = Instant::now();
         fresh = shown.look(store, args).await?;
         let rest = LOOK.max(began.elapsed() * SHARE);
-        if fresh.is_empty() {
-            tokio::select! {
-                _ = &mut stop => return Ok(ExitCode::SUCCESS),
-                () = tokio::time::sleep(rest) => {}
-            }
+        let rest = if fresh.is_empty() { rest } else { Duration::ZERO };
+        tokio::select! {
+            biased;
+            _ = &mut stop => return Ok(ExitCode::SUCCESS),
+            () = tokio::time::sleep(rest) => {}
         }
         if answer::is_unheard() {
             return Ok(ExitCode::SUCCESS);

@@ -15,7 +15,7 @@ use liaison_queue::{
     outcome::{Done, Failure, Outcome, RunOutcome},
     retry::Retry,
 };
-use liaison_store::{Class, LogEntry};
+use liaison_store::Class;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
@@ -86,7 +86,7 @@ impl Job for CleanupOldIntegrationLogs {
             (false, false) => Halt::No,
         };
         let report = sweep.run(halt, |_| ()).await?;
-        ctx.log(log(&report));
+        ctx.log(report.line());
         if ctx.is_cancelled() {
             return Err(Failure::Cancelled { reason: report.sentence() });
         }
@@ -137,17 +137,6 @@ impl CleanupOldIntegrationLogs {
         });
         ctx.enqueue(&[json!({"id": id, "job": Self::NAME, "queue": ctx.queue(), "args": args})]).await?;
         Ok(id)
-    }
-}
-
-fn log(report: &Report) -> LogEntry {
-    LogEntry {
-        log_type: "cleanup".to_owned(),
-        integration_type: "none".to_owned(),
-        message: report.sentence(),
-        details: serde_json::to_string(report).ok(),
-        success: true,
-        ..LogEntry::default()
     }
 }
 

@@ -67,7 +67,7 @@ pub(crate) struct Daemon {
     wards: Option<Wards>,
     cancel_grace: watch::Sender<Duration>,
     /// Those that the store and all jobs hold, too.
-    keys: Option<KeyRing>,
+    pub(crate) keys: Option<KeyRing>,
 }
 
 impl App {
@@ -321,21 +321,6 @@ impl Daemon {
             wards.watch(&self.worker.queues());
         }
         changes
-    }
-
-    /// Seal with the first of these keys from now on, and open with all of them. What the ids were, and are.
-    pub(crate) fn take_keys(&self, new: Option<&KeyRing>) -> (Vec<String>, Vec<String>) {
-        let ids = || self.keys.as_ref().map(KeyRing::ids).unwrap_or_default();
-        let before = ids();
-        if let (Some(keys), Some(new)) = (&self.keys, new) {
-            keys.replace_with(new);
-        }
-        (before, ids())
-    }
-
-    /// The ids of the keys in effect.
-    pub(crate) fn key_ids(&self) -> Vec<String> {
-        self.keys.as_ref().map(KeyRing::ids).unwrap_or_default()
     }
 
     /// Until a part ends that must not: a bug. What it held lapses, and somebody else takes over.

@@ -12,6 +12,7 @@ use liaison_queue::{
     clock::Clock,
     faults::{self, Point},
 };
+use liaison_store::KeyRing;
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -98,7 +99,7 @@ impl Reloader {
         WENT_WELL.set(i64::from(problem.is_none()));
         self.last = Reloaded { times: self.last.times + 1, at: Clock::wall().0, problem };
         let Reloaded { times, at, problem } = self.last.clone();
-        let (file, keys) = (self.file.clone(), daemon.key_ids());
+        let (file, keys) = (self.file.clone(), daemon.keys.as_ref().map(KeyRing::ids).unwrap_or_default());
         daemon.worker.reread(Reread { file, times, at, problem: problem.clone(), keys });
         problem
     }
@@ -113,7 +114,7 @@ impl Reloader {
         daemon.worker.announce(&queues).await?;
         faults::at(Point::Reloading);
         let queues = daemon.take(&config, text, &queues);
-        tell_keys(&daemon.take_keys(keys.as_ref()));
+        take_keys(daemon, keys.as_ref());
         self.schedule.send_replace(Arc::new(schedule));
         if config.log.level != self.current.log.level {
             telemetry::set_level(&config.log.level);
@@ -138,7 +139,11 @@ impl Reloader {
     }
 }
 
-fn tell_keys((before, after): &(Vec<String>, Vec<String>)) {
+/// Seal with the first of these keys from now on, and open with all of them: the store and all jobs hold the same ring.
+fn take_keys(daemon: &Daemon, new: Option<&KeyRing>) {
+    let (Some(keys), Some(new)) = (&daemon.keys, new) else { return };
+    let (before, after) = (keys.ids(), new.ids());
+    keys.replace_with(new);
     if before == after {
         return;
     }

@@ -9,7 +9,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use liaison_queue::outcome::Failure;
-use liaison_store::{Class, Expired, Old, Pruned, Store, StoreError};
+use liaison_store::{Class, Expired, LogEntry, Old, Pruned, Store, StoreError};
 use serde::Serialize;
 
 use super::{
@@ -290,7 +290,20 @@ impl Swept {
 }
 
 impl Report {
-    /// For the log.
+    /// What the integration log keeps of it; its id and its time are for the caller to say.
+    #[must_use]
+    pub fn line(&self) -> LogEntry {
+        LogEntry {
+            log_type: "cleanup".to_owned(),
+            integration_type: "none".to_owned(),
+            message: self.sentence(),
+            details: serde_json::to_string(self).ok(),
+            success: true,
+            ..LogEntry::default()
+        }
+    }
+
+    /// All of it in a sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
         let sum = |of: fn(&Swept) -> u64| self.classes.iter().map(of).sum::<u64>();

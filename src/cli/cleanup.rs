@@ -12,7 +12,7 @@ use super::{
     answer::{self, Progress},
     block_on, typed, words,
 };
-use crate::app::App;
+use crate::{app::App, config::environment::operator};
 
 #[derive(clap::Args)]
 pub(crate) struct CleanupArgs {
@@ -63,6 +63,10 @@ async fn clean(app: &App, args: &CleanupArgs, json: bool) -> Result<ExitCode> {
         }
     }
     let report = swept(&sweep).await?;
+    let mut line = report.line();
+    line.message = format!("{}, by {}", line.message, operator());
+    (line.id, line.created_at) = (JobId::generate().to_string(), Clock::wall().date());
+    store.log(vec![line]).await?;
     if json {
         answer::json(&serde_json::json!({"finished": report.finished, "sum": report}));
     } else {

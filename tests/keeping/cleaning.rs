@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -120,7 +120,7 @@ fn archive(house: House) -> (House, PathBuf) {
 }
 
 /// The ids in all files that are complete, as `gunzip` reads them.
-fn exported(folder: &PathBuf) -> Vec<String> {
+fn exported(folder: &Path) -> Vec<String> {
     let mut ids = Vec::new();
     for entry in fs::read_dir(folder).expect("the folder") {
         let path = entry.expect("a file").path();

@@ -249,5 +249,7 @@ fn two_at_once_delete_each_row_once() {
     let deleted = |classes: &Value| of_class(classes, "integration_logs")["deleted"].as_u64().expect("a count");
     let jobs: u64 = ["one", "two"].iter().map(|id| deleted(&result(&house, id)["sum"]["classes"])).sum();
     assert_eq!(jobs + deleted(&by_hand["sum"]["classes"]), 6_000);
-    workers.into_iter().for_each(|worker| drop(worker.stop()));
+    for worker in workers {
+        worker.stop();
+    }
 }

@@ -50,7 +50,9 @@ fn a_key_is_rotated_while_two_daemons_bury_jobs() {
         assert!(rotated.status.success(), "{rotated:?}");
         burying.join().expect("its ids")
     });
-    workers.into_iter().for_each(|worker| drop(worker.stop()));
+    for worker in workers {
+        worker.stop();
+    }
     let keys = house.json(&["keys", "list"]);
     assert_eq!(role(&keys, "new"), ("seals", ids.len() as u64), "{keys}");
     assert_eq!(role(&keys, "test"), ("opens", 0), "{keys}");
@@ -96,7 +98,7 @@ fn a_lost_key_is_one_error_for_each_value_and_the_rest_goes_on() {
     die(&house, &["a".to_owned(), "b".to_owned()]);
     until("they are buried", || dead(&house) == 2);
     worker.stop();
-    let test = fs::read_to_string(house.path("key")).expect("the key file");
+    let lost_line = fs::read_to_string(house.path("key")).expect("the key file");
     house.write("key", "other:HwECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n");
     let worker = house.worker();
     die(&house, &["c".to_owned()]);
@@ -119,7 +121,7 @@ fn a_lost_key_is_one_error_for_each_value_and_the_rest_goes_on() {
     assert!(said.contains("2 of dead_letters.envelope are sealed with key test"), "{said}");
     // It was found again.
     let text = fs::read_to_string(house.path("key")).expect("the key file");
-    house.write("key", &format!("{text}{test}"));
+    house.write("key", &format!("{text}{lost_line}"));
     assert_eq!(house.json(&["keys", "reseal"])["resealed"], 2);
     assert_eq!(role(&house.json(&["keys", "list"]), "newest"), ("seals", 3));
 }

@@ -1,5 +1,6 @@
 //! WHAT we do: one file per job.
 
+mod cleanup_old_integration_logs;
 mod diagnostics;
 pub mod events;
 mod kit;
@@ -9,12 +10,14 @@ mod refresh_token;
 mod send_email;
 mod send_webhook;
 
+use cleanup_old_integration_logs::CleanupOldIntegrationLogs;
+pub use cleanup_old_integration_logs::{Halt, Looked, RUNS_KEPT_AT_LEAST, Report, Sweep, Swept};
 use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 pub use kit::tokens;
 pub use kit::{
-    Attribute, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer, MailerOptions, Sample,
-    Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates, Trace, Traceparent, judge_address, nanos,
-    redact,
+    Attribute, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer, MailerOptions,
+    Retention, Sample, Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates, Trace,
+    Traceparent, judge_address, nanos, redact,
 };
 pub use kit::{http, outbound, signature};
 use notify_integration_disconnected::NotifyIntegrationDisconnected;
@@ -37,6 +40,7 @@ pub const CATALOG: &[Entry] = &[
     Entry::of::<SendEmail>(),
     Entry::of::<RefreshExpiredTokens>(),
     Entry::of::<RefreshToken>(),
+    Entry::of::<CleanupOldIntegrationLogs>(),
     Entry::of::<Noop>().diagnostic(),
     Entry::of::<Echo>().diagnostic(),
     Entry::of::<Sleep>().diagnostic(),
@@ -92,7 +96,9 @@ mod tests {
 
     #[test]
     fn an_unknown_name_and_a_switched_off_one_say_what_to_do() {
-        assert!(find("nop", true).unwrap_err().contains("no `nop` in this build, which knows noop"));
+        assert!(
+            find("nop", true).unwrap_err().contains("no `nop` in this build, which knows cleanup_old_integration_logs")
+        );
         assert!(find("noop", false).unwrap_err().contains("diagnostics = true"));
         assert_eq!(find("noop", true).unwrap().name, "noop");
     }

@@ -48,6 +48,8 @@ pub struct Reread {
     pub at: i64,
     /// Why the last reading changed nothing.
     pub problem: Option<String>,
+    /// The ids of the keys that it opens stored secrets with; the first seals. Cards of older releases do not say.
+    pub keys: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -76,6 +76,8 @@ pub(crate) struct Daemon {
     wards: Option<Wards>,
     cancel_grace: watch::Sender<Duration>,
     tokens: Option<Arc<TokenKeeper>>,
+    /// Those that the store and all jobs hold, too.
+    pub(crate) keys: Option<KeyRing>,
 }
 
 impl App {
@@ -162,7 +164,11 @@ impl App {
     }
 
     pub(crate) fn keys(&self) -> Result<Option<KeyRing>> {
-        let Some(path) = &self.config.store.key_file else { return Ok(None) };
+        Self::keys_of(&self.config)
+    }
+
+    pub(crate) fn keys_of(config: &Config) -> Result<Option<KeyRing>> {
+        let Some(path) = &config.store.key_file else { return Ok(None) };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("read the key file {} (store.key_file)", path.display()))?;
         let ring = KeyRing::parse(&text).with_context(|| format!("read the key file {}", path.display()))?;
@@ -236,13 +242,22 @@ impl App {
         let tokens = tokens::start(self, store.clone(), outbound.clone()).await?;
         let (producer, keeper) = (self.producer(), tokens.clone());
         let webhooks = Webhooks::new(config.webhooks.settings(), config.worker.concurrency as usize);
-        let services =
-            Arc::new(Services { store: store.clone(), producer, tokens: keeper, outbound, mailer, webhooks });
+        let services = Arc::new(Services {
+            store: store.clone(),
+            producer,
+            tokens: keeper,
+            outbound,
+            mailer,
+            webhooks,
+            retention: config.retention.of_jobs(),
+        });
+        let keys = store.as_ref().map(Store::key_ring);
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
             None => Arc::new(NoHistory),
         };
-        let options = self.options()?;
+        let mut options = self.options()?;
+        options.configuration.keys = keys.as_ref().map(KeyRing::ids).unwrap_or_default();
         let (cancel_grace, patient) = watch::channel(config.worker.cancel_grace);
         let runner = Arc::new(Runner {
             shares: Arc::clone(&shares),
@@ -270,7 +285,8 @@ impl App {
             wards.watch(&worker.queues());
         }
         let condition = self.condition.clone();
-        Ok(Daemon { worker, stop, condition, recorder, scheduler: scheduling, spans, wards, cancel_grace, tokens })
+        let scheduler = scheduling;
+        Ok(Daemon { worker, stop, condition, recorder, scheduler, spans, wards, cancel_grace, tokens, keys })
     }
 
     fn scheduler(&self, store: Option<Store>) -> (Scheduler, Recording) {

@@ -6,6 +6,7 @@ mod answer;
 mod batches;
 mod bench;
 mod check;
+mod cleanup;
 mod dead;
 #[cfg(feature = "sandbox")]
 mod dev;
@@ -16,6 +17,7 @@ mod jobs;
 mod keys;
 mod lanes;
 mod limits;
+mod logs;
 mod mail;
 mod manual;
 mod migrate;
@@ -90,6 +92,8 @@ enum Command {
     /// What happened: one run for each time a job was tried
     #[command(subcommand)]
     Runs(runs::RunsCommand),
+    /// What was done with integrations, in words; follow, export, and hold what must be kept
+    Logs(Box<logs::LogsArgs>),
     /// Jobs that were given up: read, revive or discard them
     #[command(subcommand)]
     Dead(dead::DeadCommand),
@@ -120,6 +124,8 @@ enum Command {
     /// Whether mail gets out, and whom nothing is sent to
     #[command(subcommand)]
     Mail(mail::MailCommand),
+    /// Delete what is older than its time, or count it
+    Cleanup(cleanup::CleanupArgs),
     /// Bring the database up to date
     Migrate(migrate::MigrateArgs),
     /// Let the daemons on this host read their configuration again
@@ -130,7 +136,7 @@ enum Command {
     Ready,
     /// Look at the living system, and say what is wrong with it and what to do
     Doctor(doctor::DoctorArgs),
-    /// The keys that seal stored envelopes
+    /// The keys that seal what is stored: list, add, and rotate them
     #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Measure this machine and what we keep of it
@@ -172,6 +178,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Enqueue(args) => enqueue::run(&global, &args),
         Command::Jobs(command) => jobs::run(&global, &command),
         Command::Runs(command) => runs::run(&global, &command),
+        Command::Logs(args) => logs::run(&global, &args),
         Command::Dead(command) => dead::run(&global, &command),
         Command::Queues(command) => queues::run(&global, &command),
         Command::Schedule(command) => schedule::run(&global, &command),
@@ -182,6 +189,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Workers(command) => workers::run(&global, &command),
         Command::Limits(command) => limits::run(&global, &command),
         Command::Mail(command) => mail::run(&global, &command),
+        Command::Cleanup(args) => cleanup::run(&global, &args),
         Command::Migrate(args) => migrate::run(&global, &args),
         Command::Ready => ready::run(&global),
         Command::Reload(args) => reload::run(&global, &args),

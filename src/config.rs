@@ -29,6 +29,7 @@ pub(crate) mod queues;
 mod raw;
 mod reader;
 pub(crate) mod redis;
+pub(crate) mod retention;
 pub(crate) mod schedule;
 pub(crate) mod scheduler;
 pub(crate) mod secret;
@@ -54,6 +55,7 @@ use queues::{Queue, Queues};
 use raw::RawConfig;
 use reader::{Entry, Known, Reader};
 use redis::Redis;
+use retention::Retention;
 use scheduler::Scheduler;
 use secret::Secret;
 use store::Store;
@@ -76,6 +78,7 @@ pub(crate) struct Config {
     pub(crate) tokens: Tokens,
     /// Who gives tokens.
     pub(crate) provider: Vec<Provider>,
+    pub(crate) retention: Retention,
     pub(crate) http: Http,
     pub(crate) traces: Traces,
     pub(crate) outbound: Outbound,
@@ -95,6 +98,7 @@ impl Config {
         let scheduler = Scheduler::read(reader);
         let tokens = Tokens::read(reader, &store);
         let provider = Provider::read_all(reader);
+        let retention = Retention::read(reader);
         let http = Http::read(reader);
         let traces = Traces::read(reader);
         let outbound = Outbound::read(reader);
@@ -111,6 +115,7 @@ impl Config {
             scheduler,
             tokens,
             provider,
+            retention,
             http,
             traces,
             outbound,

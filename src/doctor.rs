@@ -56,6 +56,7 @@ checks! {
     StoreVersion = "store.version",
     StoreTie = "store.tie",
     StoreSealed = "store.sealed",
+    StoreKeys = "store.keys",
     StoreSpace = "store.space",
     QueuesServed = "queues.served",
     QueuesPaused = "queues.paused",

@@ -12,12 +12,13 @@ use liaison_queue::{
     clock::Clock,
     faults::{self, Point},
 };
+use liaison_store::KeyRing;
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::{
-    app::{self, Daemon},
+    app::{self, App, Daemon},
     config::{
         Config, Loaded,
         changes::Change,
@@ -98,7 +99,8 @@ impl Reloader {
         WENT_WELL.set(i64::from(problem.is_none()));
         self.last = Reloaded { times: self.last.times + 1, at: Clock::wall().0, problem };
         let Reloaded { times, at, problem } = self.last.clone();
-        daemon.worker.reread(Reread { file: self.file.clone(), times, at, problem: problem.clone() });
+        let (file, keys) = (self.file.clone(), daemon.keys.as_ref().map(KeyRing::ids).unwrap_or_default());
+        daemon.worker.reread(Reread { file, times, at, problem: problem.clone(), keys });
         problem
     }
 
@@ -106,10 +108,13 @@ impl Reloader {
         let Judged { config, text, changes, schedule } = self.judge()?;
         let config = self.current.clone().taking(config);
         let queues = app::served(&config)?;
+        // Its path needs a restart, what is in it does not.
+        let keys = App::keys_of(&self.current)?;
         // The last that can fail, and the only one that waits.
         daemon.worker.announce(&queues).await?;
         faults::at(Point::Reloading);
         let queues = daemon.take(&config, text, &queues);
+        take_keys(daemon, keys.as_ref());
         self.schedule.send_replace(Arc::new(schedule));
         if config.log.level != self.current.log.level {
             telemetry::set_level(&config.log.level);
@@ -131,6 +136,23 @@ impl Reloader {
             warn!("{warning}");
         }
         Ok(Judged { changes: self.current.changes(&config), config, text, schedule })
+    }
+}
+
+/// Seal with the first of these keys from now on, and open with all of them: the store and all jobs hold the same ring.
+fn take_keys(daemon: &Daemon, new: Option<&KeyRing>) {
+    let (Some(keys), Some(new)) = (&daemon.keys, new) else { return };
+    let (before, after) = (keys.ids(), new.ids());
+    keys.replace_with(new);
+    if before == after {
+        return;
+    }
+    let (seals, all) = (after.first().map_or("none", String::as_str), after.join(", "));
+    info!(keys = all, "reload: key {seals} seals now; {all} open what is stored");
+    let gone: Vec<&str> = before.iter().filter(|id| !after.contains(id)).map(String::as_str).collect();
+    if !gone.is_empty() {
+        let gone = gone.join(", ");
+        warn!(keys = gone, "reload: key {gone} is no longer in the file: what it sealed cannot be opened any more");
     }
 }
 

@@ -10,13 +10,16 @@ mod deliveries;
 mod error;
 mod examiner;
 mod facts;
+mod holds;
 mod identity;
 mod integrations;
 mod logs;
 mod migrations;
 mod notifications;
 mod pool;
+mod pruner;
 mod record;
+mod resealing;
 mod reused_runs;
 mod run_outcome;
 mod run_rows;
@@ -29,8 +32,11 @@ mod url;
 mod webhooks;
 
 #[cfg(test)]
-mod grant_tests;
 mod delivery_tests;
+#[cfg(test)]
+mod grant_tests;
+#[cfg(test)]
+mod keeping_tests;
 #[cfg(test)]
 mod recording_tests;
 #[cfg(test)]
@@ -45,13 +51,16 @@ pub use deliveries::{Attempt, AttemptRow, Call, Delivery, DeliveryFilter, Delive
 pub use error::StoreError;
 pub use examiner::DatabaseFacts;
 pub use facts::Fact;
+pub use holds::{Hold, HoldScope, UnknownScope};
 pub use integrations::{
     AccountId, Added, Expiring, Grant, Integration, IntegrationFilter, IntegrationKind, NewIntegration, Stored, Tokens,
 };
 pub use logs::{Line, LogEntry, LogFilter, LogLine};
 pub use migrations::{migrate, migration_status};
 pub use notifications::{EndpointState, Notification, NotificationStatus, SuppressedAddress, Told};
+pub use pruner::{Class, Expired, ExpiredPage, Old, PruneCursor, Pruned, UnknownClass};
 pub use record::{Burial, Exit, Recorded};
+pub use resealing::{Closed, Resealed, SealedColumn, SealedCount};
 pub use run_outcome::{RunOutcome, UnknownOutcome};
 pub use runs::{History, Run, RunEnd, RunFilter};
 pub use sealing::{KeyError, KeyRing};

@@ -69,7 +69,7 @@ pub struct LogLine {
     pub created_at: DateTime<Utc>,
 }
 
-/// What to list, newest first.
+/// What to list, newest first unless the oldest are asked for first.
 #[derive(Clone, Debug, Default)]
 pub struct LogFilter {
     pub organizer: Option<String>,
@@ -83,8 +83,17 @@ pub struct LogFilter {
     pub before: Option<(DateTime<Utc>, String)>,
     /// Only what is newer than this line.
     pub after: Option<(DateTime<Utc>, String)>,
+    pub oldest_first: bool,
     /// At most 10,000.
     pub limit: u32,
+}
+
+impl LogLine {
+    /// Where a list goes on after this line.
+    #[must_use]
+    pub fn cursor(&self) -> (DateTime<Utc>, String) {
+        (self.created_at, self.id.clone())
+    }
 }
 
 impl LogEntry {
@@ -170,7 +179,7 @@ impl Store {
         self.pool.write("write the integration log", write).await
     }
 
-    /// Lines of the log, newest first.
+    /// Lines of the log, in the order that was asked for.
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -205,11 +214,12 @@ impl Store {
                 let same = integration_logs::created_at.eq(at).and(integration_logs::id.gt(id));
                 query = query.filter(integration_logs::created_at.gt(at).or(same));
             }
-            query
-                .order((integration_logs::created_at.desc(), integration_logs::id.desc()))
-                .limit(filter.limit.min(MAX_ROWS).into())
-                .select(LogRow::as_select())
-                .load(connection)
+            query = if filter.oldest_first {
+                query.order((integration_logs::created_at.asc(), integration_logs::id.asc()))
+            } else {
+                query.order((integration_logs::created_at.desc(), integration_logs::id.desc()))
+            };
+            query.limit(filter.limit.min(MAX_ROWS).into()).select(LogRow::as_select()).load(connection)
         };
         let rows: Vec<LogRow> = self.pool.read("read the integration log", load).await?;
         Ok(rows.into_iter().map(LogLine::from).collect())

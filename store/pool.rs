@@ -36,6 +36,8 @@ pub(crate) struct Pool {
     // Invariant: dropped before the threads, which end when they have no more senders.
     lanes: Lanes,
     call_timeout: Duration,
+    /// Where `SQLite` has its file.
+    file: Option<DatabaseUrl>,
     _threads: Threads,
 }
 
@@ -66,7 +68,13 @@ impl Pool {
                 Lanes { writing: calls.clone(), reading: calls }
             }
         };
-        Ok(Self { lanes, call_timeout: options.call_timeout, _threads: threads })
+        let file = matches!(url, DatabaseUrl::Sqlite(_)).then(|| url.clone());
+        Ok(Self { lanes, call_timeout: options.call_timeout, file, _threads: threads })
+    }
+
+    /// Where `SQLite` has its file, if it is `SQLite`.
+    pub(crate) fn file(&self) -> Option<&DatabaseUrl> {
+        self.file.as_ref()
     }
 
     /// Run `work` in a transaction that may write. `doing` says what for, in errors.

@@ -5,6 +5,7 @@
 //! row's identity is authenticated with it. The 24-byte nonce is long enough to be drawn at random for every value.
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -19,9 +20,14 @@ const NONCE_BYTES: usize = 24;
 /// The length of an id has one byte in the layout; the limit is for people.
 const MAX_ID_BYTES: usize = 64;
 
-/// The keys that seal and open what the store keeps secret.
+/// The keys that seal and open what the store keeps secret. Clones share them: who replaces the keys of one replaces
+/// them for all who hold it, so a running daemon learns of a new key everywhere at once.
 #[derive(Clone)]
 pub struct KeyRing {
+    keys: Arc<RwLock<Keys>>,
+}
+
+struct Keys {
     sealing: RingKey,
     retired: Vec<RingKey>,
 }
@@ -73,7 +79,28 @@ impl KeyRing {
         }
         let mut keys = keys.into_iter();
         let sealing = keys.next().ok_or(KeyError::Empty)?;
-        Ok(Self { sealing, retired: keys.collect() })
+        Ok(Self { keys: Arc::new(RwLock::new(Keys { sealing, retired: keys.collect() })) })
+    }
+
+    /// Go on with the keys of `other`, here and in every clone.
+    pub fn replace_with(&self, other: &Self) {
+        let new = other.read(|keys| Keys { sealing: keys.sealing.clone(), retired: keys.retired.clone() });
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = new;
+    }
+
+    /// The ids of the keys in their order: the first seals.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.read(|keys| keys.all().map(|key| key.id.clone()).collect())
+    }
+
+    /// How everything begins that the first key has sealed, and nothing else.
+    pub(crate) fn mark(&self) -> Vec<u8> {
+        self.read(|keys| mark(&keys.sealing.id))
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Keys) -> T) -> T {
+        look(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A new line for a key file.
@@ -93,11 +120,11 @@ impl KeyRing {
     pub fn seal(&self, row_identity: &str, plain: &[u8]) -> Vec<u8> {
         let nonce = XNonce::generate();
         let payload = Payload { msg: plain, aad: row_identity.as_bytes() };
-        let ciphertext =
-            self.sealing.cipher.encrypt(&nonce, payload).expect("a value is far below the cipher's 256 GiB");
-        let id = self.sealing.id.as_bytes();
-        let id_length = u8::try_from(id.len()).expect("ids are limited when the ring is read");
-        [&[VERSION, id_length], id, &nonce[..], &ciphertext].concat()
+        self.read(|keys| {
+            let sealed = keys.sealing.cipher.encrypt(&nonce, payload);
+            let ciphertext = sealed.expect("a value is far below the cipher's 256 GiB");
+            [&mark(&keys.sealing.id), &nonce[..], &ciphertext].concat()
+        })
     }
 
     /// Open what was sealed for the row that `row_identity` names.
@@ -106,11 +133,23 @@ impl KeyRing {
     /// Names the key that is missing, or says that the value was tampered with.
     pub fn open(&self, row_identity: &str, sealed: &[u8]) -> Result<Vec<u8>, KeyError> {
         let (id, nonce, ciphertext) = split(sealed).ok_or(KeyError::Malformed)?;
-        let mut keys = std::iter::once(&self.sealing).chain(&self.retired);
-        let key = keys.find(|key| key.id == id).ok_or_else(|| KeyError::Unknown { id: id.to_owned() })?;
-        let payload = Payload { msg: ciphertext, aad: row_identity.as_bytes() };
-        key.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| KeyError::Tampered { id: id.to_owned() })
+        self.read(|keys| {
+            let key = keys.all().find(|key| key.id == id).ok_or_else(|| KeyError::Unknown { id: id.to_owned() })?;
+            let payload = Payload { msg: ciphertext, aad: row_identity.as_bytes() };
+            key.cipher.decrypt(&XNonce::from(nonce), payload).map_err(|_| KeyError::Tampered { id: id.to_owned() })
+        })
     }
+}
+
+impl Keys {
+    fn all(&self) -> impl Iterator<Item = &RingKey> {
+        std::iter::once(&self.sealing).chain(&self.retired)
+    }
+}
+
+fn mark(id: &str) -> Vec<u8> {
+    let length = u8::try_from(id.len()).expect("ids are limited when the ring is read");
+    [&[VERSION, length], id.as_bytes()].concat()
 }
 
 impl RingKey {
@@ -162,6 +201,19 @@ mod tests {
         let sealed = ring(&[&old]).seal("row", b"secret");
         assert_eq!(ring(&["# newest first", &new, "", &old]).open("row", &sealed), Ok(b"secret".to_vec()));
         assert_eq!(ring(&[&new]).open("row", &sealed), Err(KeyError::Unknown { id: "old".into() }));
+    }
+
+    #[test]
+    fn replaced_keys_are_replaced_in_every_clone() {
+        let (old, new) = (KeyRing::generate_line("old"), KeyRing::generate_line("new"));
+        let held = ring(&[&old]);
+        let clone = held.clone();
+        let before = clone.seal("row", b"secret");
+        held.replace_with(&ring(&[&new, &old]));
+        assert_eq!(clone.ids(), ["new", "old"]);
+        assert_eq!(clone.open("row", &before), Ok(b"secret".to_vec()));
+        let after = clone.seal("row", b"secret");
+        assert!(after.starts_with(&clone.mark()) && !before.starts_with(&clone.mark()));
     }
 
     #[test]

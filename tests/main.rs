@@ -10,6 +10,7 @@ mod doctoring;
 mod documents;
 mod doors;
 mod embedding;
+mod keeping;
 mod lanes;
 mod leasing;
 mod limiting;

@@ -123,6 +123,11 @@ impl Context {
         self.job.queue.base().to_string()
     }
 
+    /// The queue that it came from.
+    pub(crate) fn queue(&self) -> &str {
+        self.job.queue.as_str()
+    }
+
     /// Until somebody takes the job back. A handler that waits for long should stop then, and put things in order; one
     /// that goes on is stopped where it stands after a grace.
     pub async fn cancelled(&self) {

@@ -5,9 +5,7 @@ use std::{fmt, sync::Arc};
 use liaison_queue::Producer;
 use liaison_store::Store;
 
-use super::TokenKeeper;
-use super::outbound::Outbound;
-use super::Mailer;
+use super::{Mailer, Retention, TokenKeeper, outbound::Outbound};
 use crate::send_webhook::Webhooks;
 
 pub struct Services {
@@ -21,6 +19,7 @@ pub struct Services {
     pub mailer: Mailer,
     /// What deliveries of webhooks share.
     pub webhooks: Webhooks,
+    pub retention: Retention,
 }
 
 impl fmt::Debug for Services {

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde::Serialize;
 
 use super::words;
@@ -16,6 +17,21 @@ use crate::config::mistake::ConfigError;
 pub(crate) fn line(text: &str) {
     // A reader that went away, as in `liaison runs list | head`, is no failure of ours.
     let _ = writeln!(stdout(), "{text}");
+}
+
+/// A line of an answer that has no end: whether somebody still listens.
+pub(crate) fn try_line(text: &str) -> bool {
+    let mut out = stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush()).is_ok()
+}
+
+/// Whether whoever read our answer has gone away, before we say anything more.
+pub(crate) fn is_unheard() -> bool {
+    let out = stdout();
+    let mut looked = [PollFd::new(&out, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut looked, Some(&now)).is_ok_and(|found| found > 0)
+        && looked[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 /// An answer for programs: one JSON value on one line.

@@ -1,6 +1,7 @@
 //! `liaison bench`: what this machine gives, and how much of it we keep. Each figure stands beside its own floor, which
 //! is measured in the same run: the same work with nothing of ours that could be left out.
 
+mod cleanup;
 mod figures;
 mod measures;
 mod process;
@@ -45,6 +46,12 @@ pub(crate) struct BenchArgs {
     /// Measure webhooks to a receiver of this process: a tenth as many; and beside endpoints that hang
     #[arg(long)]
     webhooks: bool,
+    /// Record jobs beside a cleanup that deletes half of the rows of a log
+    #[arg(long)]
+    cleanup: bool,
+    /// With --cleanup: how many rows that log has
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1000..=100_000_000))]
+    cleanup_rows: u64,
     /// Measure everything
     #[arg(long)]
     all: bool,
@@ -89,6 +96,9 @@ impl Bench<'_> {
         }
         if self.args.webhooks || self.args.all {
             self.webhooks(&mut figures).await?;
+        }
+        if self.args.cleanup || self.args.all {
+            self.cleanup(&mut figures).await?;
         }
         self.processor_times(&mut figures).await?;
         figures.add(Figure::new(

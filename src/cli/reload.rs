@@ -98,6 +98,16 @@ async fn reload(app: &App, args: &ReloadArgs, file: Option<PathBuf>, json: bool)
     Ok(show(&daemons, json))
 }
 
+/// Let every daemon of this host read its files again; who cannot be asked is left to those who wait for it.
+pub(super) async fn signal_all(app: &App) -> Result<()> {
+    for card in cards(app).await? {
+        if let Err(problem) = ask(&card) {
+            answer::note(&format!("{}: {problem}", card.worker));
+        }
+    }
+    Ok(())
+}
+
 /// The living daemons of this host, each once.
 async fn cards(app: &App) -> Result<Vec<WorkerCard>> {
     let (host, mut found) = (crate::app::host_name(), Vec::<WorkerCard>::new());

@@ -100,6 +100,7 @@ impl Config {
             scheduler: new.scheduler,
             tokens: self.tokens,
             provider: self.provider,
+            retention: self.retention,
             http: self.http,
             traces: self.traces,
             outbound: self.outbound,

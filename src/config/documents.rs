@@ -18,11 +18,12 @@ fn the_committed_file_is_the_defaults() {
     let (written, default) = (written.config, default.config);
     // That it was written is the one difference there may be.
     assert_eq!((&written.http.listen, written.http.timeout), (&default.http.listen, default.http.timeout));
-    assert_eq!(written.traces, default.traces);
     assert_eq!((&written.tokens, &written.provider), (&default.tokens, &default.provider));
-    assert_eq!(written.outbound, default.outbound);
-    assert_eq!(written.mail, default.mail);
-    assert_eq!(written.webhooks, default.webhooks);
+    assert_eq!(
+        (&written.outbound, &written.mail, &written.webhooks),
+        (&default.outbound, &default.mail, &default.webhooks)
+    );
+    assert_eq!((&written.traces, &written.retention), (&default.traces, &default.retention));
     assert_eq!(
         (&written.redis, &written.store, &written.worker, &written.queues, &written.queue, &written.log),
         (&default.redis, &default.store, &default.worker, &default.queues, &default.queue, &default.log)

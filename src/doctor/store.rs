@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chrono::TimeDelta;
 use liaison_queue::{Link, clock::Clock};
-use liaison_store::{DatabaseUrl, Store, migration_status};
+use liaison_store::{DatabaseUrl, SealedCount, Store, migration_status};
 
 use super::clocks::Skew;
 use super::{Check, Finding, Severity, unanswered, within};
@@ -75,6 +75,9 @@ async fn inside(store: &Store, place: &str, has_keys: bool, seen: &mut Seen) {
     seen.identity = within(store.identity()).await.ok();
     let sealed = if has_keys { sealed(store, place).await } else { no_keys() };
     seen.findings.push(sealed);
+    if has_keys {
+        seen.findings.push(keys(store, place).await);
+    }
     seen.findings.push(rising(store, place).await);
 }
 
@@ -111,6 +114,40 @@ async fn sealed(store: &Store, place: &str) -> Finding {
             Finding::new(Check::StoreSealed, Severity::Error, place, what, remedy)
         }
         Err(problem) => unanswered(Check::StoreSealed, place, &problem),
+    }
+}
+
+/// Values whose key is missing, and keys that have nothing to open.
+async fn keys(store: &Store, place: &str) -> Finding {
+    let counts = match within(store.sealed_counts()).await {
+        Ok(counts) => counts,
+        Err(problem) => return unanswered(Check::StoreKeys, place, &problem),
+    };
+    let ring = store.key_ids();
+    let is_known = |count: &&SealedCount| count.key.as_ref().is_some_and(|key| ring.contains(key));
+    let lost: Vec<String> = counts.iter().filter(|count| !is_known(count)).map(told).collect();
+    if !lost.is_empty() {
+        let remedy = "put the line of each missing key back into store.key_file, below the first; what is lost for good \
+                      must be set anew";
+        return Finding::new(Check::StoreKeys, Severity::Error, place, lost.join("; "), remedy);
+    }
+    let seals_nothing = |id: &&String| counts.iter().all(|count| count.key.as_ref() != Some(id));
+    let idle: Vec<&str> = ring.iter().skip(1).filter(seals_nothing).map(String::as_str).collect();
+    if !idle.is_empty() {
+        let what = format!("nothing is sealed any more with the keys {} of store.key_file", idle.join(", "));
+        let remedy = "take them out once no older backup is needed, and reload";
+        return Finding::new(Check::StoreKeys, Severity::Advice, place, what, remedy);
+    }
+    let values: u64 = counts.iter().map(|count| count.values).sum();
+    Finding::ok(Check::StoreKeys, place, format!("all {values} sealed values are of keys that are here"))
+}
+
+fn told(count: &SealedCount) -> String {
+    let SealedCount { column, key, values } = count;
+    let place = format!("{values} of {}.{}", column.table, column.column);
+    match key {
+        Some(key) => format!("{place} are sealed with key {key}, which the key file does not hold"),
+        None => format!("{place} are no sealed values"),
     }
 }
 

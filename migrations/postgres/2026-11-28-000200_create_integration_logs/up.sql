@@ -19,3 +19,5 @@ CREATE INDEX integration_logs_by_organizer ON integration_logs (organizer_id, cr
 CREATE INDEX integration_logs_by_integration ON integration_logs (integration_id, created_at);
 CREATE INDEX integration_logs_by_booking ON integration_logs (booking_id, created_at) WHERE booking_id IS NOT NULL;
 CREATE INDEX integration_logs_by_trouble ON integration_logs (success, created_at) WHERE NOT success;
+-- What a job left: a hold on an organizer, a booking or an integration covers its runs too.
+CREATE INDEX integration_logs_by_job ON integration_logs (job_id) WHERE job_id IS NOT NULL;

@@ -8,6 +8,7 @@ use crate::cli::{answer, words};
 #[serde(rename_all = "snake_case")]
 pub(super) enum Unit {
     JobsPerSecond,
+    RowsPerSecond,
     Micros,
     Millis,
     MiB,
@@ -56,7 +57,7 @@ impl Unit {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a figure for people")]
     fn show(self, value: f64) -> String {
         match self {
-            Self::JobsPerSecond => format!("{}/s", words::count(value as u64)),
+            Self::JobsPerSecond | Self::RowsPerSecond => format!("{}/s", words::count(value as u64)),
             Self::Micros => format!("{value:.2} µs"),
             Self::Millis => format!("{value:.2} ms"),
             Self::MiB => format!("{value:.1} MiB"),

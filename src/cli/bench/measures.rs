@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use liaison_queue::{Ended, Phase, QueueName, Settlement, Shares, Stop, Worker, bench, outcome::RunOutcome};
+use liaison_store::Store;
 
 use super::{BenchArgs, process};
 use crate::{
@@ -140,10 +141,28 @@ impl Bench<'_> {
                 Some(app.store_with_keys().await?)
             }
         };
+        self.drain_in(&app, name, store, door, ties, jobs).await
+    }
+
+    /// The same, with records in this store.
+    pub(super) async fn drain_into(&self, name: &str, store: Store, jobs: u64) -> Result<Drained> {
+        let app = self.app(name, Keep::Sqlite)?;
+        self.drain_in(&app, name, Some(store), Door::Ours, Ties::None, jobs).await
+    }
+
+    async fn drain_in(
+        &self,
+        app: &App,
+        name: &str,
+        store: Option<Store>,
+        door: Door,
+        ties: Ties,
+        jobs: u64,
+    ) -> Result<Drained> {
         let inspector = app.inspector(&queue(name)?);
         inspector.pause().await?;
         let daemon = app.start_with(store, None).await?;
-        self.fill(&app, name, door, ties, jobs).await?;
+        self.fill(app, name, door, ties, jobs).await?;
         let (begin, processor) = (Instant::now(), process::processor_time("self"));
         inspector.resume().await?;
         while !inspector.depths().await?.is_empty() {

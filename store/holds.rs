@@ -113,7 +113,7 @@ impl Store {
             } == 1;
             if placed {
                 let line = hold.line(line, "placed", &hold.placed_by, &hold.reason, hold.placed_at);
-                logs::insert(connection, &line, None)?;
+                logs::insert(connection, &[(&line, None)])?;
             }
             Ok(placed)
         };
@@ -139,7 +139,7 @@ impl Store {
             let Some(hold) = row.and_then(HoldRow::read) else { return Ok(None) };
             diesel::delete(this()).execute(connection)?;
             let (by, why) = (by.replace('\0', "\u{fffd}"), why.replace('\0', "\u{fffd}"));
-            logs::insert(connection, &hold.line(line, "released", &by, &why, at), None)?;
+            logs::insert(connection, &[(&hold.line(line, "released", &by, &why, at), None)])?;
             Ok(Some(hold))
         };
         self.pool.write("release a hold", release).await

@@ -96,7 +96,7 @@ impl Context {
     ///
     /// # Errors
     /// The same.
-    pub(crate) async fn enqueue_texts(&self, texts: &[String]) -> Result<(), Failure> {
+    pub(crate) async fn enqueue_texts(&self, texts: &[String]) -> Result<usize, Failure> {
         let receipts = self.services.producer.enqueue(texts).await;
         let receipts = receipts.map_err(|fault| Failure::retry(format!("enqueue what follows: {fault}")))?;
         let mut new = 0;
@@ -112,20 +112,9 @@ impl Context {
         Ok(new)
     }
 
-    /// The queue that it came from, where what follows goes as well.
-    pub(crate) fn queue(&self) -> &QueueName {
-        &self.job.queue
-    }
-
-    /// The queue that it came from, for what follows from it.
-    #[must_use]
-    pub fn queue(&self) -> String {
-        self.job.queue.base().to_string()
-    }
-
-    /// The queue that it came from.
-    pub(crate) fn queue(&self) -> &str {
-        self.job.queue.as_str()
+    /// The queue that it came from, over all its parts: where what follows goes as well.
+    pub(crate) fn queue(&self) -> QueueName {
+        self.job.queue.base()
     }
 
     /// Until somebody takes the job back. A handler that waits for long should stop then, and put things in order; one

@@ -67,7 +67,7 @@ pub(super) async fn run(ctx: &Context, organizer: &str, event: &Event) -> Outcom
         };
         let lane = endpoint.ordered.then(|| lane(&endpoint.id, subject));
         let id = child_id(ctx.id.as_str(), &endpoint.id);
-        Child { id, job: SendWebhook::NAME, queue: &queue, args, lane, trace: trace.clone() }
+        Child { id, job: SendWebhook::NAME, queue: queue.as_str(), args, lane, trace: trace.clone() }
     });
     let texts: Result<Vec<String>, _> = children.map(|child| serde_json::to_string(&child)).collect();
     let texts = texts.map_err(|fault| Failure::fatal(format!("the event cannot be written: {fault}")))?;

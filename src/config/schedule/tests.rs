@@ -71,11 +71,15 @@ catch_up = 'all'
 ";
     let told: Vec<_> = mistakes(text).into_iter().map(|(place, said, _)| (place, said)).collect();
     let told: Vec<_> = told.iter().map(|(place, said)| format!("{place}: {said}")).collect();
+    let known: Vec<_> = liaison_jobs::CATALOG.iter().map(|entry| entry.name).collect();
+    let unknown =
+        format!("no `nop` in this build, which knows {}; check the name, or upgrade the daemon", known.join(", "));
+    let unknown = format!("scheduler.toml:3 schedule[0].job: {unknown}");
     assert_eq!(
         told,
         [
             "scheduler.toml:2 schedule[0].name: \"a b\": the character at position 2 is not allowed; use letters, digits and _ . -",
-            "scheduler.toml:3 schedule[0].job: no `nop` in this build, which knows noop, echo, sleep, fail, panic, crash, knock, pair; check the name, or upgrade the daemon",
+            unknown.as_str(),
             "scheduler.toml:4 schedule[0].cron: cron \"61 * * * *\": minute 61 is not in 0–59",
             "scheduler.toml:5 schedule[0].timezone: no time zone is called \"Europe/Belin\"",
             "scheduler.toml:6 schedule[0].args: is an integer",

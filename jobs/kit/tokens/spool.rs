@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(spool.all().unwrap(), [path]);
         spool.remove(&kept(3).account, 3).unwrap();
         spool.remove(&kept(3).account, 3).unwrap();
-        assert_eq!(spool.all().unwrap(), [PathBuf::new(); 0]);
+        assert!(spool.all().unwrap().is_empty());
     }
 
     #[test]

@@ -227,7 +227,7 @@ impl App {
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
         let outbound = Self::outbound_of(config)?;
-        let tokens = tokens::start(self, store.clone(), outbound.clone()).await?;
+        let tokens = Box::pin(tokens::start(self, store.clone(), outbound.clone())).await?;
         let (producer, keeper) = (self.producer(), tokens.clone());
         let services = Arc::new(Services { store: store.clone(), producer, tokens: keeper, outbound });
         let screen: Arc<dyn Screen> = match store {

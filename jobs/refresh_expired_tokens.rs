@@ -101,7 +101,7 @@ mod tests {
 
     const SETTINGS: TokenSettings = TokenSettings {
         refresh_before: Duration::from_mins(10),
-        skew: Duration::from_secs(60),
+        skew: Duration::from_mins(1),
         spread: Duration::from_mins(4),
         concurrency: 8,
     };

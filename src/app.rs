@@ -239,7 +239,7 @@ impl App {
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
         let outbound = Self::outbound_of(config)?;
         let mailer = self.mailer()?;
-        let tokens = tokens::start(self, store.clone(), outbound.clone()).await?;
+        let tokens = Box::pin(tokens::start(self, store.clone(), outbound.clone())).await?;
         let (producer, keeper) = (self.producer(), tokens.clone());
         let webhooks = Webhooks::new(config.webhooks.settings(), config.worker.concurrency as usize);
         let services = Arc::new(Services {

@@ -151,7 +151,9 @@ impl Moment {
 impl TokenKeeper {
     #[must_use]
     pub fn new(tools: TokenTools) -> Arc<Self> {
-        tools.providers.names().for_each(meters::begin);
+        for name in tools.providers.names() {
+            meters::begin(name);
+        }
         Arc::new(Self { tools, flights: Mutex::default() })
     }
 

@@ -68,7 +68,9 @@ pub(crate) fn supervisor() -> Supervisor {
 
 /// Lay the variables over what the file wrote.
 pub(super) fn read(environment: &BTreeMap<String, String>, raw: &mut RawConfig) {
-    LISTS.iter().for_each(|section| open_entries(section, environment, raw));
+    for section in LISTS {
+        open_entries(section, environment, raw);
+    }
     for (name, value) in environment {
         let Some(rest) = name.strip_prefix(PREFIX).filter(|_| name != CONFIG) else { continue };
         let origin = Origin::Environment(name.clone());

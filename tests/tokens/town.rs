@@ -78,7 +78,7 @@ impl Town {
             let store = Store::open(&url, keys, StoreOptions::default()).await.expect("the store");
             for number in 0..count {
                 let grant = self.server.issue();
-                let new = NewIntegration {
+                let account = NewIntegration {
                     kind: IntegrationKind::ALL[number % 2],
                     id: Some(format!("many-{number}")),
                     fresh_id: String::new(),
@@ -94,7 +94,7 @@ impl Town {
                     },
                 };
                 let line = LogEntry { id: format!("added-{number}"), created_at: now, ..LogEntry::default() };
-                let added = store.add_integration(new, now, line.into()).await.expect("add it");
+                let added = store.add_integration(account, now, line.into()).await.expect("add it");
                 assert!(matches!(added, Added::New(_)), "{added:?}");
             }
         });

@@ -101,14 +101,6 @@ pub(super) enum Refusal {
     Later { why: String, after: Option<Duration> },
 }
 
-impl Refusal {
-    pub(super) fn why(&self) -> &str {
-        match self {
-            Self::Dead { why } | Self::Ours { why } | Self::Later { why, .. } => why,
-        }
-    }
-}
-
 /// Judge an answer that holds no tokens. `secrets` are what we sent: some quote it.
 pub(super) fn judge(status: u16, body: &[u8], after: Option<Duration>, secrets: &[&str]) -> Refusal {
     let parsed: Option<Value> = serde_json::from_slice(body).ok();
@@ -233,6 +225,7 @@ mod tests {
     #[test]
     fn a_secret_that_is_quoted_back_is_not_repeated() {
         let refusal = of(400, r#"{"error":"invalid_grant","error_description":"no such token r-secret\n"}"#);
-        assert_eq!(refusal.why(), "the token endpoint answers 400: invalid_grant: no such token [redacted]");
+        let why = "the token endpoint answers 400: invalid_grant: no such token [redacted]".to_owned();
+        assert_eq!(refusal, Refusal::Dead { why });
     }
 }

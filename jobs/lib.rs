@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_and_a_switched_off_one_say_what_to_do() {
-        assert!(find("nop", true).unwrap_err().contains("no `nop` in this build, which knows noop"));
+        assert!(find("nop", true).unwrap_err().contains("no `nop` in this build, which knows send_webhook, noop"));
         assert!(find("noop", false).unwrap_err().contains("diagnostics = true"));
         assert_eq!(find("noop", true).unwrap().name, "noop");
     }

@@ -96,9 +96,8 @@ mod tests {
 
     #[test]
     fn an_unknown_name_and_a_switched_off_one_say_what_to_do() {
-        assert!(
-            find("nop", true).unwrap_err().contains("no `nop` in this build, which knows cleanup_old_integration_logs")
-        );
+        let known = CATALOG.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");
+        assert!(find("nop", true).unwrap_err().contains(&format!("no `nop` in this build, which knows {known};")));
         assert!(find("noop", false).unwrap_err().contains("diagnostics = true"));
         assert_eq!(find("noop", true).unwrap().name, "noop");
     }

@@ -121,13 +121,12 @@ impl Replayer<'_> {
     async fn named(&mut self, ids: &[String], dry_run: bool) -> Result<()> {
         let mut found = Vec::new();
         for id in ids {
-            match self.store.delivery(id).await? {
-                Some(delivery) => found.push(delivery),
-                None => {
-                    self.counts[2] += 1;
-                    answer::note(&format!("there is no delivery {id}"));
-                }
+            let delivery = self.store.delivery(id).await?;
+            if delivery.is_none() {
+                self.counts[2] += 1;
+                answer::note(&format!("there is no delivery {id}"));
             }
+            found.extend(delivery);
         }
         if dry_run { Ok(()) } else { self.send(&found).await }
     }

@@ -93,8 +93,8 @@ impl Town {
                         scope: None,
                     },
                 };
-                let line = LogEntry { id: format!("added-{number}"), created_at: now, ..LogEntry::default() };
-                let added = store.add_integration(account, now, line.into()).await.expect("add it");
+                let entry = LogEntry { id: format!("added-{number}"), created_at: now, ..LogEntry::default() };
+                let added = store.add_integration(account, now, entry.into()).await.expect("add it");
                 assert!(matches!(added, Added::New(_)), "{added:?}");
             }
         });

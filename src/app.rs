@@ -4,12 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use futures_util::FutureExt as _;
-use liaison_jobs::{
-    Mailer, Secret as JobSecret, Services,
-    outbound::{Outbound, OutboundSettings},
-    tokens::TokenKeeper,
-    webhooks::Webhooks,
-};
+use liaison_jobs::tokens::TokenKeeper;
 use liaison_queue::{
     Changes, Flow, Inspector, Isolation, Limiter, Link, LinkOptions, Memory, Operator, Producer, Pulse, QueueName,
     Reread, Screen, SentinelUser, Served, Settings, Shares, Stop, TlsFiles, Vitals, Worker, WorkerOptions,
@@ -26,7 +21,6 @@ use crate::{
     config::{Config, schedule::Schedule, secret::Secret},
     historian::Historian,
     isolation::{Again, Wards},
-    mailer,
     metrics::runs::RunMeters,
     patience::Patience,
     recorder::Recorder,
@@ -153,16 +147,6 @@ impl App {
     }
 
     /// The way out. Reads the files that `[outbound]` names.
-    pub(crate) fn outbound_of(config: &Config) -> Result<Outbound> {
-        let login = config.outbound.proxy_login_file.as_ref().map(|path| {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("read {} (outbound.proxy_login_file)", path.display()))?;
-            anyhow::Ok(JobSecret::new(text.trim()))
-        });
-        let settings = OutboundSettings { proxy_login: login.transpose()?, ..config.outbound.settings() };
-        Ok(Outbound::new(&settings)?)
-    }
-
     pub(crate) fn keys(&self) -> Result<Option<KeyRing>> {
         Self::keys_of(&self.config)
     }
@@ -237,20 +221,8 @@ impl App {
         }
         .start();
         let (scheduler, recording_ticks) = self.scheduler(store.clone());
-        let outbound = Self::outbound_of(config)?;
-        let mailer = self.mailer()?;
-        let tokens = Box::pin(tokens::start(self, store.clone(), outbound.clone())).await?;
-        let (producer, keeper) = (self.producer(), tokens.clone());
-        let webhooks = Webhooks::new(config.webhooks.settings(), config.worker.concurrency as usize);
-        let services = Arc::new(Services {
-            store: store.clone(),
-            producer,
-            tokens: keeper,
-            outbound,
-            mailer,
-            webhooks,
-            retention: config.retention.of_jobs(),
-        });
+        let services = Box::pin(self.services(store.clone())).await?;
+        let tokens = services.tokens.clone();
         let keys = store.as_ref().map(Store::key_ring);
         let screen: Arc<dyn Screen> = match store {
             Some(store) => Arc::new(Historian { store, patience }),
@@ -305,13 +277,6 @@ impl App {
     }
 
     /// How mail gets out.
-    pub(crate) fn mailer(&self) -> Result<Mailer> {
-        mailer::of(&self.config, self.aside).map_err(|faults| {
-            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            anyhow::anyhow!(faults.join("\n"))
-        })
-    }
-
     pub(crate) fn options(&self) -> Result<WorkerOptions> {
         let config = &self.config;
         Ok(WorkerOptions {

@@ -19,6 +19,7 @@ mod recorder;
 mod reload;
 mod runner;
 mod scheduler;
+mod services;
 mod telemetry;
 mod tokens;
 mod traces;

@@ -341,7 +341,8 @@ fn everything_is_sealed_anew_and_what_no_key_opens_is_named_and_left() {
         let old_ring = ring(&[&old]);
         let hex = |identity: &str, plain: &str| {
             let sealed = old_ring.seal(identity, plain.as_bytes());
-            let hex: String = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex: Vec<String> = sealed.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = hex.concat();
             if database.folder.is_some() { format!("x'{hex}'") } else { format!("'\\x{hex}'") }
         };
         let time = "2026-01-01 00:00:00";

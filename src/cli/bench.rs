@@ -67,7 +67,7 @@ pub(crate) fn run(global: &Global, args: &BenchArgs) -> Result<ExitCode> {
     let figures = runtime.block_on(async {
         let redis = PrivateRedis::start(&folder).await?;
         let bench = Bench { global, args, redis: redis.url(), folder, postgres };
-        let figures = bench.all().await;
+        let figures = Box::pin(bench.all()).await;
         redis.stop().await?;
         figures
     });
@@ -98,7 +98,7 @@ impl Bench<'_> {
             self.webhooks(&mut figures).await?;
         }
         if self.args.cleanup || self.args.all {
-            self.cleanup(&mut figures).await?;
+            Box::pin(self.cleanup(&mut figures)).await?;
         }
         self.processor_times(&mut figures).await?;
         figures.add(Figure::new(

@@ -55,13 +55,14 @@ pub(super) fn read(environment: &BTreeMap<String, String>, raw: &mut RawConfig) 
                 set(HOST, "transport", "smtp");
             }
         }
-        Some(backend) => match transport_of(backend) {
-            Some(transport) => set(BACKEND, "transport", transport),
-            None => {
+        Some(backend) => {
+            if let Some(transport) = transport_of(backend) {
+                set(BACKEND, "transport", transport);
+            } else {
                 let text = "names a backend that is not built in here; set [mail] transport to smtp, file or console";
                 raw.warn("mail.transport", Origin::Environment(BACKEND.to_owned()), text);
             }
-        },
+        }
     }
 }
 

@@ -69,8 +69,7 @@ cron = '* *'
 catch_up = 'all'
 [[shedule]]
 ";
-    let told: Vec<_> = mistakes(text).into_iter().map(|(place, said, _)| (place, said)).collect();
-    let told: Vec<_> = told.iter().map(|(place, said)| format!("{place}: {said}")).collect();
+    let told: Vec<_> = mistakes(text).into_iter().map(|(place, said, _)| format!("{place}: {said}")).collect();
     let known: Vec<_> = liaison_jobs::CATALOG.iter().map(|entry| entry.name).collect();
     let unknown =
         format!("no `nop` in this build, which knows {}; check the name, or upgrade the daemon", known.join(", "));

@@ -19,7 +19,7 @@ pub(crate) struct CleanupArgs {
     /// Only count what would go
     #[arg(long)]
     dry_run: bool,
-    /// Instead of what [retention] says for each class, as in 30d
+    /// Instead of what the configuration says for each class, as in 30d
     #[arg(long, value_name = "DURATION", value_parser = typed::duration)]
     older_than: Option<Duration>,
     /// Of this class only; may be given several times

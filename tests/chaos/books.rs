@@ -155,7 +155,7 @@ pub(super) fn until_empty(ask: impl Fn(&[&str]) -> Vec<String>) {
 }
 
 /// Keys that stay when all work is done: see docs/wire-protocol.md.
-const OF_ALL: &[&str] = &["liaison:queues", "liaison:shards", "liaison:store"];
+const OF_ALL: &[&str] = &["liaison:entries", "liaison:queues", "liaison:shards", "liaison:store"];
 const OF_A_QUEUE: &[&str] = &["counters", "idle", "paused", "pulse", "recent", "workers"];
 
 /// Every key that should not be there any more, if `ask` answers for this Redis. A wake-up that nobody needed is none.

@@ -37,7 +37,7 @@ pub(crate) struct AddArgs {
     /// Whose it is
     #[arg(long, value_name = "ID")]
     organizer: String,
-    /// Where it is: google, outlook, zoom, webex, or another that a [[provider]] names
+    /// Where it is: google, outlook, zoom, webex, or another that the configuration names
     #[arg(long, value_name = "NAME")]
     provider: String,
     /// What it is called here [default: that of the same user there, else a new one]

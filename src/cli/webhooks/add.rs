@@ -21,7 +21,7 @@ pub(crate) struct AddArgs {
     /// Whose it is
     #[arg(long, value_name = "ID")]
     organizer: String,
-    /// Where it is; what may be called says [outbound]
+    /// Where it is; the configuration says what may be called
     #[arg(long)]
     url: String,
     /// Its own id [default: a new one]

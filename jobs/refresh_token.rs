@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use liaison_queue::{
-    outcome::{Done, Outcome},
+    outcome::{Done, Outcome, RunOutcome},
     retry::Retry,
 };
 use liaison_store::AccountId;
@@ -28,8 +28,9 @@ impl Job for RefreshToken {
     const TIMEOUT: Duration = Duration::from_mins(1);
     // Outages of providers last for hours. While this one waits, the scan starts no other for the same account.
     const RETRY: Retry = Retry::doubling(Duration::from_secs(5)).cap(Duration::from_mins(10)).attempts(60);
-    // It needs an account.
-    const SAMPLE: Option<Sample> = None;
+    // The account that the sandbox has.
+    const SAMPLE: Option<Sample> =
+        Some(Sample { args: r#"{"kind": "calendar", "id": "sandbox"}"#, ends: RunOutcome::Done });
 
     async fn run(self, ctx: &Context) -> Outcome {
         let keeper = ctx.tokens()?;

@@ -189,7 +189,9 @@ pub(crate) fn variables(fixed: &[(&'static str, String)]) -> (Vec<(String, Strin
         |(key, value): &(&str, String)| (format!("LIAISON_{}", key.replace('.', "__").to_uppercase()), value.clone());
     let short = [("redis.url", "LIAISON_REDIS_URL"), ("store.url", "LIAISON_DATABASE_URL")];
     let other_words = short.into_iter().filter(|(key, _)| fixed.iter().any(|(set, _)| set == key));
-    (fixed.iter().map(set).collect(), other_words.map(|(_, variable)| variable).collect())
+    // A process that we start serves suspects; what is added to a list is not for it.
+    let fixed_keys = fixed.iter().filter(|(key, _)| !key.contains('+'));
+    (fixed_keys.map(set).collect(), other_words.map(|(_, variable)| variable).collect())
 }
 
 /// Read all the sources and check them.
@@ -200,9 +202,10 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     environment::read(&sources.environment, &mut raw);
     django::settle(&mut raw);
     read_flags(&sources.flags, &mut raw);
+    let mut opened = BTreeMap::new();
     for (key, value) in &sources.fixed {
-        let (section, name) = key.split_once('.').unwrap_or_default();
-        raw.set(Place::new(section, name), Value::Word(value.clone()), Origin::Command);
+        let place = fixed_place(key, &mut raw, &mut opened);
+        raw.set(place, Value::Word(value.clone()), Origin::Command);
     }
     let mut reader = Reader::new(raw);
     let mut config = Config::read(&mut reader);
@@ -213,6 +216,18 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     } else {
         Err(ConfigError::new(mistakes, &broken))
     }
+}
+
+/// Where a fixed value belongs. `provider.+.name` is of one entry more than anybody wrote, the same for all such keys.
+fn fixed_place<'k>(key: &'k str, raw: &mut RawConfig, opened: &mut BTreeMap<&'k str, usize>) -> Place {
+    let (section, name) = key.split_once('.').unwrap_or_default();
+    let Some(name) = name.strip_prefix("+.") else { return Place::new(section, name) };
+    let index = *opened.entry(section).or_insert_with(|| {
+        let (list, _) = raw.list(section);
+        list.push(Origin::Command);
+        list.len() - 1
+    });
+    Place::at(section, Some(index), name)
 }
 
 fn read_file(sources: &Sources, raw: &mut RawConfig) -> Option<PathBuf> {

@@ -1,5 +1,7 @@
 //! `liaison dev`: everything embedded, nothing to configure.
 
+mod sandbox;
+
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -11,11 +13,12 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use liaison_queue::{JobId, Receipt, Vitals, clock::Clock};
-use liaison_store::{Endpoint, EndpointChanges, EndpointSecrets, KeyRing, Run};
+use liaison_queue::{JobId, Receipt, Vitals};
+use liaison_store::{KeyRing, Run};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use self::sandbox::Sandbox;
 use super::{Global, answer};
 use crate::{
     app::App,
@@ -39,10 +42,6 @@ pub(crate) struct DevArgs {
 
 /// All samples together end within a second; a machine under load is given much more.
 const ONCE: Duration = Duration::from_mins(1);
-
-/// The sandbox's endpoint, and whose it is: the sample of `send_webhook` goes there.
-const ENDPOINT: &str = "sandbox";
-const ORGANIZER: &str = "example";
 
 /// One line of the table.
 #[derive(Serialize)]
@@ -73,14 +72,14 @@ pub(crate) fn run(global: &Global, args: &DevArgs) -> Result<ExitCode> {
 }
 
 async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &PrivateRedis) -> Result<ExitCode> {
-    let fixed = vec![
+    let sandbox = Sandbox::start(dir).await?;
+    let mut fixed = vec![
         ("redis.url", redis.url()),
         ("store.url", format!("sqlite:{}", dir.join("liaison.db").display())),
         ("store.key_file", key_file(dir)?.display().to_string()),
         ("worker.diagnostics", "true".to_owned()),
-        // Its own receiver of webhooks is on this machine.
-        ("outbound.allow", "127.0.0.0/8".to_owned()),
     ];
+    fixed.extend(sandbox.fixed());
     let (environment, unset) = crate::config::variables(&fixed);
     let again = Again { args: global.again(None), environment, unset, ..Again::default() };
     let loaded = global.load_with(Vec::new(), None, fixed)?;
@@ -92,12 +91,9 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     app.schedule.send_replace(schedule.into());
     liaison_store::migrate(&app.database()?).await.context("prepare the store")?;
     let mut signals = Signals::listen()?;
+    sandbox.furnish(&app).await?;
     let (observer, mut seen) = mpsc::unbounded_channel();
     let mut daemon = app.start(Some(observer)).await?;
-    let receiver = liaison_sandbox::WebhookReceiver::start().await.context("start the webhook receiver")?;
-    let hook = receiver.url("/webhooks");
-    sandbox_endpoint(&app, &hook).await?;
-
     let mut samples = send_samples(&app).await?;
     let code = if args.once {
         let in_time = tokio::time::timeout(ONCE, collect(&mut samples, &mut seen)).await.is_ok();
@@ -112,9 +108,7 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         if let Some(place) = attendant.answers_at() {
             answer::line(&format!("Health and metrics are answered at {place}: /healthz, /readyz, /metrics"));
         }
-        answer::line(&format!(
-            "A webhook receiver listens on {hook}; it is the endpoint `{ENDPOINT}` of `{ORGANIZER}`"
-        ));
+        sandbox.lines().iter().for_each(|line| answer::line(line));
         tokio::select! {
             () = print_all(&mut seen, global.json) => {}
             // A terminal that hangs up is a reason to end, too.
@@ -124,31 +118,23 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
         ExitCode::SUCCESS
     };
     lifecycle::drain(daemon, app.config.worker.grace, &mut signals).await;
-    receiver.stop().await;
+    sandbox.stop().await;
     Ok(code)
-}
-
-/// The receiver as an endpoint; it has another port each time.
-async fn sandbox_endpoint(app: &App, url: &str) -> Result<()> {
-    let (store, now) = (app.store_with_keys().await?, Clock::wall().date());
-    let current = Some(liaison_jobs::signature::generate()?.expose().to_owned());
-    let secrets = EndpointSecrets { current, ..EndpointSecrets::default() };
-    if !store.add_endpoint(Endpoint::new(ENDPOINT, ORGANIZER, url, now), secrets).await? {
-        let changes = EndpointChanges { webhook_url: Some(url.to_owned()), ..EndpointChanges::default() };
-        store.edit_endpoint(ENDPOINT, changes, now).await?;
-    }
-    Ok(())
 }
 
 /// The folder's own key, made when it is first needed.
 fn key_file(dir: &Path) -> Result<PathBuf> {
-    let path = dir.join("key");
-    match File::options().write(true).create_new(true).mode(0o600).open(&path) {
-        Ok(mut file) => writeln!(file, "{}", KeyRing::generate_line("dev")).context("write the key file")?,
+    write_once(&dir.join("key"), &KeyRing::generate_line("dev"))
+}
+
+/// A file that nobody else may read, written unless it is there.
+fn write_once(path: &Path, line: &str) -> Result<PathBuf> {
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(mut file) => writeln!(file, "{line}").with_context(|| format!("write {}", path.display()))?,
         Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(fault) => return Err(fault).with_context(|| format!("make the key file {}", path.display())),
+        Err(fault) => return Err(fault).with_context(|| format!("make the file {}", path.display())),
     }
-    Ok(path)
+    Ok(path.to_owned())
 }
 
 /// One of each job that has a sample; by id, in the order of the catalogue.
@@ -230,7 +216,8 @@ fn greet(url: &str, dir: &Path) {
     answer::line(&format!("  export LIAISON_DATABASE_URL=sqlite:{}/liaison.db", dir.display()));
     answer::line(&format!("  export LIAISON_STORE__KEY_FILE={}/key", dir.display()));
     answer::line("  liaison enqueue echo --args '{\"hello\": \"you\"}' --wait 5s");
-    answer::line(&format!("  liaison webhooks test {ENDPOINT}"));
+    answer::line("  liaison webhooks test sandbox");
+    answer::line("  liaison integrations show sandbox");
     answer::line("");
 }
 

@@ -21,7 +21,7 @@ pub(super) async fn enable(app: &App, id: &str, as_json: bool) -> Result<ExitCod
     } else {
         answer::line(&format!("{id} is enabled"));
         if endpoint.disabled_at.is_some() {
-            answer::note(&format!("What it missed: liaison webhooks replay --endpoint {id} --dry-run"));
+            answer::note(&format!("What failed or was skipped: liaison webhooks replay --endpoint {id} --dry-run"));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -53,11 +53,11 @@ impl<'de> Deserialize<'de> for Age {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
         let wrong = || serde::de::Error::custom("not an age: write a whole number and d or h, as in 30d");
-        let (number, unit) = text.split_at(text.len().saturating_sub(1));
-        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let unit = text.chars().next_back().ok_or_else(wrong)?;
+        let number: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
         let hours = match unit {
-            "d" => number.checked_mul(24),
-            "h" => Some(number),
+            'd' => number.checked_mul(24),
+            'h' => Some(number),
             _ => None,
         };
         hours.and_then(|hours| hours.checked_mul(3_600)).map(|s| Self(Duration::from_secs(s))).ok_or_else(wrong)

@@ -147,7 +147,10 @@ impl Flight {
     }
 
     async fn put(&self, tokens: Tokens, ended: Ended) -> Result<Stored, liaison_store::StoreError> {
-        let until = tokens.expires_at.map_or_else(|| "until it is refused".to_owned(), |at| format!("until {at}"));
+        let until = tokens.expires_at.map_or_else(
+            || "until it is refused".to_owned(),
+            |at| at.format("until %Y-%m-%d %H:%M:%S UTC").to_string(),
+        );
         let details = json!({
             "provider": self.provider.name,
             "expires_at": tokens.expires_at,

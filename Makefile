@@ -18,7 +18,7 @@ COMPLETIONS = $(SHARE)/bash-completion/completions/liaison $(SHARE)/zsh/site-fun
 help:
 	@echo 'make run     build, and start everything embedded (liaison dev)'
 	@echo 'make test    the whole suite, on real Redis, PostgreSQL and SQLite'
-	@echo 'make chaos   what the tests break on purpose, for a quarter of an hour, with a table'
+	@echo 'make chaos   what the tests break on purpose, for twenty minutes, with a table'
 	@echo 'make check   format, lints, documentation, dependencies, house rules'
 	@echo 'make bench   the benchmark, in release'
 	@echo 'make deps    install what is missing (run and test call it)'

@@ -1,6 +1,7 @@
 //! The configuration: what was written, checked, and where each value came from.
 //!
-//! The layers, weakest first: defaults, what Django sites call their mail settings, the file, `LIAISON_…` variables, flags, and what a command itself decides.
+//! The layers, weakest first: defaults, what Django sites call their mail settings, the file, `LIAISON_…` variables,
+//! flags, and what a command itself decides.
 //! `RawConfig` is what was written; `Config` is what runs. Every mistake is found before anything starts, and all are
 //! reported at once. To add a key, write its field and its line in the section's `read`: the hints, the variable's name
 //! and the tests of `liaison.toml` and `docs/configuration.md` follow from there.

@@ -5,6 +5,7 @@ mod diagnostics;
 pub mod events;
 mod kit;
 mod notify_integration_disconnected;
+mod providers;
 mod refresh_expired_tokens;
 mod refresh_token;
 mod send_email;

@@ -1,12 +1,6 @@
 DROP TABLE odd_events;
-DROP TABLE calendar_sync_rounds;
+DROP TABLE calendar_syncs;
 DROP TABLE calendar_events;
-ALTER TABLE calendar_integrations DROP COLUMN blocks_told;
-ALTER TABLE calendar_integrations DROP COLUMN blocks_version;
-ALTER TABLE calendar_integrations DROP COLUMN sync_disables;
-ALTER TABLE calendar_integrations DROP COLUMN sync_round;
-ALTER TABLE calendar_integrations DROP COLUMN sync_until;
-ALTER TABLE calendar_integrations DROP COLUMN sync_from;
 ALTER TABLE calendar_integrations DROP COLUMN sync_error;
 ALTER TABLE calendar_integrations DROP COLUMN time_zone;
 ALTER TABLE calendar_integrations DROP COLUMN server_url;

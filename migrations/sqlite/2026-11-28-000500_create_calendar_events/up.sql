@@ -4,17 +4,6 @@ ALTER TABLE calendar_integrations ADD COLUMN server_url TEXT;
 -- By its IANA name: the days of the calendar are days there.
 ALTER TABLE calendar_integrations ADD COLUMN time_zone TEXT;
 ALTER TABLE calendar_integrations ADD COLUMN sync_error TEXT;
--- The part of the calendar that `sync_token` is for.
-ALTER TABLE calendar_integrations ADD COLUMN sync_from TEXT;
-ALTER TABLE calendar_integrations ADD COLUMN sync_until TEXT;
--- The number of its last full round.
-ALTER TABLE calendar_integrations ADD COLUMN sync_round INTEGER NOT NULL DEFAULT 0;
--- How often its synchronisation was disabled: each time is told once.
-ALTER TABLE calendar_integrations ADD COLUMN sync_disables INTEGER NOT NULL DEFAULT 0;
--- Counts the portions that changed its blocked times, and those that hosts were told of.
-ALTER TABLE calendar_integrations ADD COLUMN blocks_version INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE calendar_integrations ADD COLUMN blocks_told INTEGER NOT NULL DEFAULT 0;
-
 -- The mirror: what stands in the calendars of providers, in the words of the providers. One row for each instance.
 CREATE TABLE calendar_events (
     integration_id TEXT    NOT NULL,
@@ -43,25 +32,36 @@ CREATE TABLE calendar_events (
 CREATE INDEX calendar_events_by_series ON calendar_events (integration_id, series_id) WHERE series_id IS NOT NULL;
 CREATE INDEX calendar_events_by_change ON calendar_events (integration_id, event_id) WHERE changed;
 
--- The round that is under way of an account: a process that dies in the middle of it leaves the others where to go on.
-CREATE TABLE calendar_sync_rounds (
+-- How far an account's calendar is synchronised. One row for each, from its first time on.
+CREATE TABLE calendar_syncs (
     integration_id TEXT    NOT NULL PRIMARY KEY,
-    -- `full` or `incremental`.
-    kind           TEXT    NOT NULL,
-    round          INTEGER NOT NULL,
+    -- Counts the steps: who goes on from an older one has been overtaken, and writes nothing.
+    step           INTEGER NOT NULL DEFAULT 0,
+    -- The number of the last full round.
+    round          INTEGER NOT NULL DEFAULT 0,
+    -- The part of the calendar that the `sync_token` of its account is for.
+    covers_from    TEXT,
+    covers_until   TEXT,
+    -- How often it was disabled, which is told once each time.
+    disables       INTEGER NOT NULL DEFAULT 0,
+    -- Counts the portions that changed its blocked times, and those that hosts were told of.
+    blocks_version INTEGER NOT NULL DEFAULT 0,
+    blocks_told    INTEGER NOT NULL DEFAULT 0,
+    -- The round that is under way: `full` or `incremental`; none: none is. A process that dies in the middle of it leaves
+    -- the others where to go on.
+    kind           TEXT,
     -- What the provider said at the end of the last page; none before the first one.
     position       TEXT,
-    window_from    TEXT NOT NULL,
-    window_until   TEXT NOT NULL,
-    pages          INTEGER NOT NULL,
-    changes        INTEGER NOT NULL,
-    restarts       INTEGER NOT NULL,
-    -- A page to compare the next ones with, and its number: a provider that goes round in circles comes by again.
+    window_from    TEXT,
+    window_until   TEXT,
+    pages          INTEGER NOT NULL DEFAULT 0,
+    changes        INTEGER NOT NULL DEFAULT 0,
+    restarts       INTEGER NOT NULL DEFAULT 0,
+    -- A page to compare the next ones with: a provider that goes round in circles comes by again.
     landmark       TEXT,
-    landmark_page  INTEGER NOT NULL,
-    -- The job that opened it.
-    job_id         TEXT    NOT NULL,
-    started_at     TEXT NOT NULL
+    -- The job that began it.
+    job_id         TEXT,
+    started_at     TEXT
 ) STRICT;
 
 -- What stands in a calendar and cannot be understood. The rest of the calendar is synchronised all the same.

@@ -3,13 +3,24 @@
 //! A client turns typed requests into calls, pages into typed pages, and what can go wrong into a [`Fault`] that says what
 //! to do. It remembers nothing and repeats nothing: whoever calls it decides that, and holds the limits.
 
+mod draft;
 mod event;
 mod fault;
+mod google;
+mod microsoft;
+mod registry;
+mod session;
+mod zones;
 
 use std::{future::Future, pin::Pin};
 
+pub(crate) use draft::{Attendee, Draft, EventKey, EventMeeting, Join, Made};
 pub(crate) use event::{Change, Event, Next, Page, Shown, When, Window};
 pub(crate) use fault::Fault;
+pub(crate) use microsoft::{Microsoft, OnlineMeeting};
+pub use registry::{Registry, default_api_url};
+pub(crate) use registry::{Bound, Entry, Login, MadeBy, Opening, Per, What, entry};
+pub(crate) use session::{Ask, Reply, Session};
 
 /// What a client answers, later. Boxed, so that a job need not know which provider it talks to.
 pub(crate) type Answering<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
@@ -19,4 +30,24 @@ pub(crate) trait Calendar: Send + Sync {
     /// One page of what changed. `at` is what the page before, or the last page of the round before, said; none begins
     /// a full round over the window.
     fn changes<'a>(&'a self, at: Option<&'a str>, window: Window) -> Answering<'a, Page>;
+}
+
+/// A calendar that can be written. Every call says what shall be, so that it may be made again.
+pub(crate) trait CalendarWriter: Send + Sync {
+    /// Write the event. If one of its key is there, nothing is written and that one is the answer: see `Made::differs`.
+    /// One that was taken out before is put in again.
+    fn create<'a>(&'a self, draft: &'a Draft) -> Answering<'a, Made>;
+
+    /// Make the event what the draft is. With a version only if it is still that one, else `Fault::Conflict`; if there is
+    /// none of this id, `Fault::Gone`.
+    fn update<'a>(&'a self, id: &'a str, version: Option<&'a str>, draft: &'a Draft) -> Answering<'a, Made>;
+
+    /// Take the event out. That it is not there is as good.
+    fn remove<'a>(&'a self, id: &'a str, tell_attendees: bool) -> Answering<'a, ()>;
+
+    /// The event as it stands: to wait for its meeting. None of this id: `Fault::Gone`.
+    fn look<'a>(&'a self, id: &'a str) -> Answering<'a, Made>;
+
+    /// The event of this key, if it is there: for whoever never got to know its id. `around` is where it was written.
+    fn find<'a>(&'a self, key: &'a EventKey, around: Window) -> Answering<'a, Option<Made>>;
 }

@@ -12,9 +12,15 @@ pub(crate) struct Window {
 /// When an event takes place. The end is exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum When {
-    Timed { start: DateTime<Utc>, end: DateTime<Utc> },
+    Timed {
+        start: DateTime<Utc>,
+        end: DateTime<Utc>,
+    },
     /// Whole days, of whichever zone the calendar is in.
-    AllDay { first: NaiveDate, after: NaiveDate },
+    AllDay {
+        first: NaiveDate,
+        after: NaiveDate,
+    },
 }
 
 /// How its owner shows it to others.
@@ -53,9 +59,15 @@ pub(crate) enum Change {
     /// No instance of this id takes place any more; nor of this series, if it is one.
     Gone(String),
     /// These are all instances of a series in the window: what else is known of it takes place no more.
-    Series { id: String, events: Vec<Event> },
+    Series {
+        id: String,
+        events: Vec<Event>,
+    },
     /// It cannot be understood. It is kept aside, and the sync goes on.
-    Odd { id: Option<String>, why: String },
+    Odd {
+        id: Option<String>,
+        why: String,
+    },
 }
 
 /// Where a round goes on.

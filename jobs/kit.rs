@@ -1,5 +1,7 @@
 //! What a job author gets.
 
+pub(crate) mod calendars;
+mod calling;
 mod context;
 pub mod http;
 mod job;
@@ -16,6 +18,8 @@ pub mod tokens;
 mod trace;
 mod traceparent;
 
+pub use calendars::CalendarSettings;
+pub(crate) use calling::{Called, again};
 pub use context::{Context, Surroundings};
 pub(crate) use job::Job;
 pub use job::{Entry, Sample};

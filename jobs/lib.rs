@@ -6,26 +6,32 @@ pub mod events;
 mod kit;
 mod notify_integration_disconnected;
 mod providers;
+mod reconcile_calendar_events;
 mod refresh_expired_tokens;
 mod refresh_token;
 mod send_email;
 mod send_webhook;
+mod sync_all_calendar_integrations;
+mod sync_calendar_events;
 
 use cleanup_old_integration_logs::CleanupOldIntegrationLogs;
 pub use cleanup_old_integration_logs::{Halt, Looked, RUNS_KEPT_AT_LEAST, Report, Sweep, Swept};
 use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 pub use kit::tokens;
 pub use kit::{
-    Attribute, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer, MailerOptions,
+    Attribute, CalendarSettings, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer, MailerOptions,
     Retention, Sample, Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates, Trace,
     Traceparent, judge_address, nanos, redact,
 };
 pub use kit::{http, outbound, signature};
 use notify_integration_disconnected::NotifyIntegrationDisconnected;
+use reconcile_calendar_events::ReconcileCalendarEvents;
 use refresh_expired_tokens::RefreshExpiredTokens;
 use refresh_token::RefreshToken;
 use send_email::SendEmail;
 use send_webhook::SendWebhook;
+use sync_all_calendar_integrations::SyncAllCalendarIntegrations;
+use sync_calendar_events::SyncCalendarEvents;
 
 /// What the daemon and its commands need of webhooks.
 pub mod webhooks {
@@ -36,6 +42,9 @@ pub mod webhooks {
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[
+    Entry::of::<SyncCalendarEvents>(),
+    Entry::of::<ReconcileCalendarEvents>(),
+    Entry::of::<SyncAllCalendarIntegrations>(),
     Entry::of::<SendWebhook>(),
     Entry::of::<NotifyIntegrationDisconnected>(),
     Entry::of::<SendEmail>(),

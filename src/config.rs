@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 mod address;
+pub(crate) mod calendars;
 pub(crate) mod changes;
 mod django;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub(crate) mod url;
 pub(crate) mod webhooks;
 pub(crate) mod worker;
 
+use calendars::Calendars;
 use http::Http;
 use key::Value;
 use log::Log;
@@ -85,6 +87,7 @@ pub(crate) struct Config {
     pub(crate) outbound: Outbound,
     pub(crate) mail: Mail,
     pub(crate) webhooks: Webhooks,
+    pub(crate) calendars: Calendars,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -105,6 +108,7 @@ impl Config {
         let outbound = Outbound::read(reader);
         let mail = Mail::read(reader);
         let webhooks = Webhooks::read(reader);
+        let calendars = Calendars::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
         Self {
@@ -122,6 +126,7 @@ impl Config {
             outbound,
             mail,
             webhooks,
+            calendars,
             log,
             entries,
         }

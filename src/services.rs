@@ -26,6 +26,7 @@ impl App {
             mailer: self.mailer()?,
             webhooks: Webhooks::new(config.webhooks.settings(), config.worker.concurrency as usize),
             retention: config.retention.of_jobs(),
+            calendars: config.calendars.settings(),
         }))
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use liaison_queue::Producer;
 use liaison_store::Store;
 
-use super::{Mailer, Retention, TokenKeeper, outbound::Outbound};
+use super::{CalendarSettings, Mailer, Retention, TokenKeeper, outbound::Outbound};
 use crate::send_webhook::Webhooks;
 
 pub struct Services {
@@ -20,6 +20,7 @@ pub struct Services {
     /// What deliveries of webhooks share.
     pub webhooks: Webhooks,
     pub retention: Retention,
+    pub calendars: CalendarSettings,
 }
 
 impl fmt::Debug for Services {

@@ -19,12 +19,13 @@ pub use cleanup_old_integration_logs::{Halt, Looked, RUNS_KEPT_AT_LEAST, Report,
 use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 pub use kit::tokens;
 pub use kit::{
-    Attribute, CalendarSettings, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer, MailerOptions,
-    Retention, Sample, Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates, Trace,
+    Attribute, CalendarSettings, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer,
+    MailerOptions, Retention, Sample, Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates, Trace,
     Traceparent, judge_address, nanos, redact,
 };
 pub use kit::{http, outbound, signature};
 use notify_integration_disconnected::NotifyIntegrationDisconnected;
+pub use providers::{Registry, default_api_url};
 use reconcile_calendar_events::ReconcileCalendarEvents;
 use refresh_expired_tokens::RefreshExpiredTokens;
 use refresh_token::RefreshToken;

@@ -20,8 +20,8 @@ use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sle
 pub use kit::tokens;
 pub use kit::{
     Attribute, CalendarSettings, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer,
-    MailerOptions, Retention, Sample, Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates, Trace,
-    Traceparent, judge_address, nanos, redact,
+    MailerOptions, Retention, Sample, Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates,
+    Trace, Traceparent, judge_address, nanos, redact,
 };
 pub use kit::{http, outbound, signature};
 use notify_integration_disconnected::NotifyIntegrationDisconnected;

@@ -2,16 +2,16 @@
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use diesel::connection::SimpleConnection as _;
-use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
+use diesel::{QueryDsl as _, RunQueryDsl as _};
 
 use crate::connection::{AnyConnection, Purpose};
 use crate::recording_tests::{at, exit, record};
 use crate::schema::{calendar_events, odd_events};
 use crate::test_database::{TestDatabase, on_both};
 use crate::{
-    Added, Applied, Block, BlockedTime, CalendarSync, Conflict, ConflictFilter, ConflictKind, ConflictStatus, EventTime,
-    Exit, Fact, IntegrationKind, Kept, Line, LogEntry, MirroredEvent, NewIntegration, Observed, OpenRound, Portion,
-    Resolved, RoundEnd, RoundKind, RunOutcome, Store, SyncFailure, SyncPage, Tokens,
+    Added, Applied, Block, BlockedTime, CalendarSync, Conflict, ConflictFilter, ConflictKind, ConflictStatus,
+    EventTime, Exit, Fact, IntegrationKind, Kept, Line, LogEntry, MirroredEvent, NewIntegration, Observed, OpenRound,
+    Portion, Resolved, RoundEnd, RoundKind, RunOutcome, Store, SyncFailure, SyncPage, Tokens,
 };
 
 fn line(id: &str) -> Line {
@@ -81,15 +81,8 @@ async fn page(store: &Store, id: &str, kind: RoundKind, changes: Vec<Observed>, 
     let sync = sync(store, id).await;
     let mut round = round(&sync, kind);
     round.pages += 1;
-    let page = SyncPage {
-        integration_id: id.to_owned(),
-        step: sync.step,
-        round,
-        changes,
-        zone: None,
-        end,
-        now: at(100),
-    };
+    let page =
+        SyncPage { integration_id: id.to_owned(), step: sync.step, round, changes, zone: None, end, now: at(100) };
     store.apply_page(page).await.expect("apply")
 }
 
@@ -390,7 +383,10 @@ fn a_conflict_is_one_from_whichever_side_it_is_found_and_nobody_resolves_it_but_
         assert_eq!(store.check_manual_blocks("org", 10, at(0)).await.expect("check"), (0, 0), "it was looked at");
         let found = conflicts(&store).await;
         let conflict = &found[0];
-        assert_eq!((found.len(), conflict.kind, conflict.status), (1, ConflictKind::ManualSynced, ConflictStatus::Open));
+        assert_eq!(
+            (found.len(), conflict.kind, conflict.status),
+            (1, ConflictKind::ManualSynced, ConflictStatus::Open)
+        );
         assert_eq!((conflict.overlap_from, conflict.overlap_until), (at(3600), at(3600 + 900)));
         assert_eq!((conflict.block_id.as_str(), conflict.suggestion), ("by-hand", Kept::Synced), "it is covered");
 
@@ -399,7 +395,8 @@ fn a_conflict_is_one_from_whichever_side_it_is_found_and_nobody_resolves_it_but_
         store.conflicts_were_told(vec![conflict.id.clone()]).await.expect("note");
         assert_eq!(store.untold_conflicts("org", 10).await.expect("read"), []);
 
-        let resolve = async |line_id| store.resolve_conflict(&conflict.id, (Kept::Manual, "ada"), at(8), line(line_id)).await;
+        let resolve =
+            async |line_id| store.resolve_conflict(&conflict.id, (Kept::Manual, "ada"), at(8), line(line_id)).await;
         let Resolved::Now(now) = resolve("r1").await.expect("resolve") else { panic!("it was open") };
         assert_eq!((now.resolution, now.resolved_by.as_deref()), (Some(Kept::Manual), Some("ada")));
         assert!(matches!(resolve("r2").await.expect("resolve"), Resolved::Before(_)));
@@ -451,7 +448,11 @@ fn what_is_no_conflict_is_none() {
         reconcile(&store, "a").await;
         block_by_hand(database, "one", at(3 * 3600 + 1800), at(4 * 3600));
         block_by_hand(database, "two", at(3 * 3600 + 1800), at(4 * 3600));
-        assert_eq!(store.check_manual_blocks("org", 10, at(0)).await.expect("check"), (2, 0), "two by hand, next to one");
+        assert_eq!(
+            store.check_manual_blocks("org", 10, at(0)).await.expect("check"),
+            (2, 0),
+            "two by hand, next to one"
+        );
         execute(database, "DELETE FROM blocked_times WHERE external_event_id = 'e2'");
         full(&store, "b", vec![is(twin("f1"))]).await;
         assert_eq!(reconcile(&store, "b").await.conflicts, 0, "one event in two calendars");
@@ -468,8 +469,7 @@ fn failures_in_a_row_disable_once_and_a_success_forgets_them() {
         add(&store, "a").await;
         let failed = async |job: &str| {
             let reason = format!("refused\0 by {job}");
-            let failure =
-                SyncFailure { integration_id: "a".to_owned(), reason, disable_after: 3, at: at(50) };
+            let failure = SyncFailure { integration_id: "a".to_owned(), reason, disable_after: 3, at: at(50) };
             let exit = Exit { facts: vec![Fact::SyncFailed(failure)], ..exit(job, 1, RunOutcome::Dead) };
             record(&store, vec![exit]).await;
         };
@@ -501,7 +501,8 @@ fn hosts_are_told_of_a_version_of_blocked_times_once() {
     on_both(&async |database| {
         let store = database.store().await;
         add(&store, "a").await;
-        full(&store, "a", vec![is(event("e1", 1)), is(MirroredEvent { shown: "free".to_owned(), ..event("e2", 2) })]).await;
+        full(&store, "a", vec![is(event("e1", 1)), is(MirroredEvent { shown: "free".to_owned(), ..event("e2", 2) })])
+            .await;
         reconcile(&store, "a").await;
         assert_eq!(busy(&store).await, ["e1"]);
         let version = sync(&store, "a").await.blocks_version;

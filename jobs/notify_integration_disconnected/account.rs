@@ -91,11 +91,7 @@ async fn read_sync(asked: &NotifyIntegrationDisconnected, ctx: &Context) -> Resu
 }
 
 /// What has become of it since, if that makes the notice needless.
-fn is_over(
-    asked: &NotifyIntegrationDisconnected,
-    account: &Integration,
-    sync: Option<&CalendarSync>,
-) -> Option<Found> {
+fn is_over(asked: &NotifyIntegrationDisconnected, account: &Integration, sync: Option<&CalendarSync>) -> Option<Found> {
     let counted = i64::from(account.disconnects);
     let episode = i64::from(asked.episode);
     if let Some(sync) = sync {

@@ -310,9 +310,16 @@ async fn a_cursor_that_dies_begins_a_full_round_that_deletes_nothing_but_what_is
 async fn a_provider_whose_cursors_die_at_once_is_asked_again_later() {
     let (house, provider) = (House::new().await, Provider::of(30, 10));
     house.add("a").await;
-    provider.then(vec![vec![], vec![Act::Forget], vec![], vec![Act::Forget], vec![], vec![Act::Forget], vec![], vec![
-        Act::Forget,
-    ]]);
+    provider.then(vec![
+        vec![],
+        vec![Act::Forget],
+        vec![],
+        vec![Act::Forget],
+        vec![],
+        vec![Act::Forget],
+        vec![],
+        vec![Act::Forget],
+    ]);
     assert!(matches!(house.sync("a", &provider).await, Err(Halt::Fault(Fault::Retry { .. }))));
     assert_eq!(house.state("a").await.open, None, "the next one begins anew");
     assert_eq!(house.sync("a", &provider).await.expect("well").restarts, 0);
@@ -376,7 +383,8 @@ async fn in_the_end_blocked_times_are_those_of_the_provider() {
             dice % sides
         };
         house.add(&id).await;
-        let provider = Provider::of(u32::try_from(roll(40)).expect("small"), 1 + usize::try_from(roll(9)).expect("small"));
+        let provider =
+            Provider::of(u32::try_from(roll(40)).expect("small"), 1 + usize::try_from(roll(9)).expect("small"));
         for _ in 0..6 {
             let mut acts = Vec::new();
             for _ in 0..roll(8) {

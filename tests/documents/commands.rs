@@ -11,6 +11,7 @@ const DOCUMENTS: &[&str] = &[
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "README.md",
+    "docs/calendars.md",
     "docs/configuration.md",
     "docs/decisions.md",
     "docs/lifecycle.md",

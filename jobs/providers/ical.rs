@@ -51,7 +51,7 @@ impl Component {
 
     /// The first property of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&Property> {
-        self.all(name).next()
+        self.properties.iter().find(|property| property.name == name)
     }
 
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Property> {
@@ -135,23 +135,24 @@ pub(crate) fn parse(text: &[u8]) -> Result<Component, Malformed> {
         }
         // A line that is no property cannot be told from the rest of one that was folded wrongly.
         let Some(property) = Property::parse(&text) else { continue };
-        match (property.name.as_str(), open.last_mut()) {
-            ("BEGIN", _) if open.len() == MAX_DEPTH => return malformed("it is nested more than 8 deep"),
-            ("BEGIN", _) => open.push(Component::new(property.value.trim())),
-            ("END", None) => return malformed("something ends that never began"),
-            ("END", Some(last)) if !last.name.eq_ignore_ascii_case(property.value.trim()) => {
-                return malformed("something else ends than what began");
-            }
-            ("END", Some(_)) => {
-                let whole = open.pop();
-                match (whole, open.last_mut()) {
-                    (Some(part), Some(parent)) => parent.components.push(part),
-                    (Some(whole), None) => return Ok(whole),
-                    (None, _) => return malformed("something ends that never began"),
+        let value = property.value.trim();
+        match property.name.as_str() {
+            "BEGIN" if open.len() == MAX_DEPTH => return malformed("it is nested more than 8 deep"),
+            "BEGIN" => open.push(Component::new(value)),
+            "END" => {
+                let Some(whole) = open.pop() else { return malformed("something ends that never began") };
+                if !whole.name.eq_ignore_ascii_case(value) {
+                    return malformed("something else ends than what began");
+                }
+                match open.last_mut() {
+                    Some(parent) => parent.components.push(whole),
+                    None => return Ok(whole),
                 }
             }
-            (_, Some(component)) => component.properties.push(property),
-            (_, None) => return malformed("it does not begin with BEGIN"),
+            _ => match open.last_mut() {
+                Some(component) => component.properties.push(property),
+                None => return malformed("it does not begin with BEGIN"),
+            },
         }
     }
     Err(Malformed { line: number, what: "it ends in the middle" })

@@ -69,6 +69,14 @@ pub(crate) fn events(source: &Source<'_>, object: &Component) -> Result<Vec<Even
     Ok(found)
 }
 
+/// When one event takes place by itself, whatever it repeats; `near` is about then.
+pub(crate) fn when(object: &Component, event: &Component, near: DateTime<Utc>) -> Option<When> {
+    let near = near.naive_utc();
+    let zones = Zones::new(object, Tz::UTC, near.checked_sub_signed(WORLD)?, near.checked_add_signed(WORLD)?);
+    let item = Item::read(event, &zones).ok()?;
+    item.when(&item.start)
+}
+
 fn begins(event: &Event, source: &Source<'_>) -> DateTime<Utc> {
     bounds(event.when, source.zone).0
 }

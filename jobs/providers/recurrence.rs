@@ -6,14 +6,13 @@
 
 mod days;
 mod rule;
-#[cfg(test)]
-mod tests;
 mod zone;
 
 use chrono::{Datelike as _, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike as _};
 
 use days::Filter;
-pub(crate) use rule::{Frequency, Rule, Until};
+use rule::Frequency;
+pub(crate) use rule::Rule;
 pub(crate) use zone::{Zone, Zones, zone_told};
 
 /// Days, times and periods that are looked at for one rule: some ten milliseconds.

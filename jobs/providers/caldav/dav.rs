@@ -37,7 +37,7 @@ pub(super) const CALENDAR: &str = "text/calendar; charset=utf-8";
 
 /// Whose calendars they are, and where.
 #[derive(Debug, Clone)]
-pub(crate) struct Login {
+pub(crate) struct Account {
     /// As its owner gave it: the address of the server, or of anything below it.
     pub(crate) server: Url,
     pub(crate) user: String,
@@ -48,13 +48,13 @@ pub(crate) struct Login {
 #[derive(Clone)]
 pub(super) struct Dav {
     outbound: Outbound,
-    login: Login,
+    account: Account,
     pub(super) now: DateTime<Utc>,
 }
 
 impl fmt::Debug for Dav {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dav").field("server", &self.login.server.host_str()).finish_non_exhaustive()
+        f.debug_struct("Dav").field("server", &self.account.server.host_str()).finish_non_exhaustive()
     }
 }
 
@@ -113,21 +113,21 @@ pub(super) struct Answers {
 }
 
 impl Dav {
-    pub(super) fn new(outbound: &Outbound, login: Login, now: DateTime<Utc>) -> Self {
-        Self { outbound: outbound.clone(), login, now }
+    pub(super) fn new(outbound: &Outbound, account: Account, now: DateTime<Utc>) -> Self {
+        Self { outbound: outbound.clone(), account, now }
     }
 
     pub(super) fn server(&self) -> &Url {
-        &self.login.server
+        &self.account.server
     }
 
     pub(super) fn user(&self) -> &str {
-        &self.login.user
+        &self.account.user
     }
 
     /// As logs have it.
     pub(super) fn who(&self) -> String {
-        format!("the calendar server {}", self.login.server.host_str().unwrap_or("without a name"))
+        format!("the calendar server {}", self.account.server.host_str().unwrap_or("without a name"))
     }
 
     /// One request, through its redirects.
@@ -177,13 +177,13 @@ impl Dav {
 
     fn call(&self, ask: &Ask, url: &Url) -> Result<Call, Fault> {
         let refused = |why: String| Fault::Refused { why };
-        if !place::is_same_site(&self.login.server, url) {
+        if !place::is_same_site(&self.account.server, url) {
             let there = url.host_str().unwrap_or("nowhere");
             let why = format!("{} leads to {there}, which is not told the login; connect that one instead", self.who());
             return Err(Fault::Misconfigured { why });
         }
         let mut call = Call::new(ask.method.clone(), url.as_str()).within(TIMEOUT).keeping(MAX_ANSWER);
-        let login = Secret::new(format!("{}:{}", self.login.user, self.login.password.expose()));
+        let login = Secret::new(format!("{}:{}", self.account.user, self.account.password.expose()));
         let login = Secret::new(format!("Basic {}", STANDARD.encode(login.expose())));
         let login = HeaderValue::from_str(login.expose()).map_err(|_| refused("the login is no header".to_owned()))?;
         call = call.header(AUTHORIZATION, login);

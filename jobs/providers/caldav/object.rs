@@ -5,8 +5,9 @@
 use chrono::{DateTime, Utc};
 
 use super::super::{
-    Attendee, Draft,
+    Attendee, Draft, When,
     ical::{Component, Property},
+    instances,
 };
 
 const PRODID: &str = "-//Liaison//Liaison//EN";
@@ -20,8 +21,9 @@ pub(super) fn new(draft: &Draft, owners: &[String], now: DateTime<Utc>) -> Compo
     let mut event = Component::new("VEVENT");
     event.set(Property::text("UID", draft.key.as_str()));
     event.set(Property::new("SEQUENCE", "0"));
-    fill(&mut event, draft, owners, now);
+    event.set(Property::new("DTSTAMP", utc(now)));
     let mut calendar = Component::new("VCALENDAR");
+    fill(&mut event, &calendar, draft, owners);
     calendar.set(Property::new("VERSION", "2.0"));
     calendar.set(Property::new("PRODID", PRODID));
     calendar.components.push(event);
@@ -31,30 +33,44 @@ pub(super) fn new(draft: &Draft, owners: &[String], now: DateTime<Utc>) -> Compo
 /// Make the event what the draft is. What the draft says nothing of stays: other people, notes of clients, alarms.
 /// Nothing, if the object has no event.
 pub(super) fn change(object: &mut Component, draft: &Draft, owners: &[String], now: DateTime<Utc>) -> Option<()> {
-    let is_whole = |part: &&mut Component| part.name == "VEVENT" && part.get("RECURRENCE-ID").is_none();
-    let event = object.components.iter_mut().find(is_whole)?;
+    let at = object.components.iter().position(is_whole)?;
+    let mut event = object.components[at].clone();
     let sequence: i64 = event.raw("SEQUENCE").and_then(|text| text.parse().ok()).unwrap_or(0);
     event.set(Property::new("SEQUENCE", sequence.saturating_add(1).to_string()));
     event.set(Property::new("LAST-MODIFIED", utc(now)));
-    fill(event, draft, owners, now);
+    event.set(Property::new("DTSTAMP", utc(now)));
+    fill(&mut event, object, draft, owners);
+    object.components[at] = event;
     object.take_out("METHOD");
     Some(())
 }
 
-fn fill(event: &mut Component, draft: &Draft, owners: &[String], now: DateTime<Utc>) {
-    event.set(Property::new("DTSTAMP", utc(now)));
-    event.set(Property::new("DTSTART", utc(draft.start)));
-    event.take_out("DURATION");
-    event.set(Property::new("DTEND", utc(draft.end)));
-    event.set(Property::text("SUMMARY", &draft.title));
-    for (name, text) in [("DESCRIPTION", draft.text()), ("LOCATION", draft.place().map(str::to_owned))] {
-        match text {
-            Some(text) => event.set(Property::text(name, &text)),
-            None => event.take_out(name),
-        }
+/// Whether it says all that the draft says.
+pub(super) fn is_as(object: &Component, draft: &Draft, owners: &[String]) -> bool {
+    let Some(event) = object.components.iter().find(|part| is_whole(part)) else { return false };
+    let mut filled = event.clone();
+    fill(&mut filled, object, draft, owners);
+    filled == *event
+}
+
+fn is_whole(part: &Component) -> bool {
+    part.name == "VEVENT" && part.get("RECURRENCE-ID").is_none()
+}
+
+fn fill(event: &mut Component, object: &Component, draft: &Draft, owners: &[String]) {
+    // Another client may have written the same times in another way.
+    let when = When::Timed { start: draft.start, end: draft.end };
+    if instances::when(object, event, draft.start) != Some(when) {
+        event.set(Property::new("DTSTART", utc(draft.start)));
+        event.take_out("DURATION");
+        event.set(Property::new("DTEND", utc(draft.end)));
     }
+    set_text(event, "SUMMARY", Some(&draft.title));
+    set_text(event, "DESCRIPTION", draft.text().as_deref());
+    set_text(event, "LOCATION", draft.place());
     match &draft.link {
-        Some(link) => event.set(Property::new("URL", link)),
+        Some(link) if event.raw("URL") != Some(link) => event.set(Property::new("URL", link)),
+        Some(_) => {}
         None => event.take_out("URL"),
     }
     // A booking that was called off and is on again.
@@ -62,19 +78,36 @@ fn fill(event: &mut Component, draft: &Draft, owners: &[String], now: DateTime<U
         event.take_out("STATUS");
     }
     if let (Some(owner), false) = (owners.first().filter(|owner| owner.contains('@')), draft.attendees.is_empty()) {
-        if event.get("ORGANIZER").is_none() {
-            event.set(Property::new("ORGANIZER", format!("mailto:{owner}")));
-        }
-        for attendee in &draft.attendees {
-            let address = format!("mailto:{}", attendee.email);
-            if !event.all("ATTENDEE").any(|known| known.value.eq_ignore_ascii_case(&address)) {
-                event.properties.push(invited(attendee, address, draft.tell_attendees));
-            }
-        }
+        invite(event, owner, draft);
     }
     if let Some(minutes) = &draft.reminders {
-        event.components.retain(|part| part.name != "VALARM");
-        event.components.extend(minutes.iter().map(|minutes| alarm(*minutes, &draft.title)));
+        let wanted: Vec<_> = minutes.iter().map(|minutes| format!("-PT{minutes}M")).collect();
+        let there: Vec<_> = event.parts("VALARM").filter_map(|alarm| alarm.raw("TRIGGER")).collect();
+        if there != wanted {
+            event.components.retain(|part| part.name != "VALARM");
+            event.components.extend(wanted.iter().map(|trigger| alarm(trigger, &draft.title)));
+        }
+    }
+}
+
+/// A text that is there already stays as it is written.
+fn set_text(event: &mut Component, name: &str, text: Option<&str>) {
+    match text {
+        Some(text) if event.text(name).as_deref() == Some(text.trim()) => {}
+        Some(text) => event.set(Property::text(name, text)),
+        None => event.take_out(name),
+    }
+}
+
+fn invite(event: &mut Component, owner: &str, draft: &Draft) {
+    if event.get("ORGANIZER").is_none() {
+        event.set(Property::new("ORGANIZER", format!("mailto:{owner}")));
+    }
+    for attendee in &draft.attendees {
+        let address = format!("mailto:{}", attendee.email);
+        if !event.all("ATTENDEE").any(|known| known.value.trim().eq_ignore_ascii_case(&address)) {
+            event.properties.push(invited(attendee, address, draft.tell_attendees));
+        }
     }
 }
 
@@ -89,11 +122,11 @@ fn invited(attendee: &Attendee, address: String, tell: bool) -> Property {
     if tell { property } else { property.with("SCHEDULE-AGENT", "CLIENT") }
 }
 
-fn alarm(minutes: u32, title: &str) -> Component {
+fn alarm(trigger: &str, title: &str) -> Component {
     let mut alarm = Component::new("VALARM");
     alarm.set(Property::new("ACTION", "DISPLAY"));
     alarm.set(Property::text("DESCRIPTION", title));
-    alarm.set(Property::new("TRIGGER", format!("-PT{minutes}M")));
+    alarm.set(Property::new("TRIGGER", trigger));
     alarm
 }
 
@@ -181,6 +214,28 @@ mod tests {
         }
         for gone in ["METHOD", "DURATION", "CANCELLED", "NEEDS-ACTION"] {
             assert!(!whole.contains(gone), "{gone}\n{whole}");
+        }
+    }
+
+    #[test]
+    fn what_is_as_it_should_be_is_seen_to_be() {
+        let object = new(&draft(), &owners(), now());
+        assert!(is_as(&object, &draft(), &owners()));
+        let there = ical::parse(object.write().as_bytes()).unwrap();
+        assert!(is_as(&there, &draft(), &owners()));
+        let elsewhere = there.write().replace("DTSTART:20270111T090000Z", "DTSTART;TZID=Europe/Berlin:20270111T100000");
+        assert!(is_as(&ical::parse(elsewhere.as_bytes()).unwrap(), &draft(), &owners()));
+        for other in [
+            Draft { title: "Other".to_owned(), ..draft() },
+            Draft { start: "2027-01-11T09:30:00Z".parse().unwrap(), ..draft() },
+            Draft { link: None, ..draft() },
+            Draft { reminders: Some(vec![5]), ..draft() },
+            Draft {
+                attendees: vec![Attendee { email: "new@example.com".to_owned(), name: None, optional: false }],
+                ..draft()
+            },
+        ] {
+            assert!(!is_as(&there, &other, &owners()), "{other:?}");
         }
     }
 

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     super::{Change, Fault, Next, Page, Window, ical, instances},
-    CalDav,
+    CalDav, Here,
     dav::Ask,
     discovery, place,
     xml::{self, Space},
@@ -75,19 +75,20 @@ enum End {
 
 impl CalDav {
     pub(super) async fn page(&self, at: Option<&str>, window: Window) -> Result<Page, Fault> {
+        let here = self.here().await?;
         let cursor = match at {
-            None => self.begin().await?,
+            None => self.begin(here).await?,
             Some(text) => serde_json::from_str(text)
                 .map_err(|_| Fault::Expired { why: format!("{}: the cursor is of another kind", self.dav.who()) })?,
         };
         if let (Stand::List { tag: Some(tag), .. }, Some(_), None) = (&cursor.stand, at, &cursor.after) {
-            let now = discovery::look(&self.dav, &self.calendar).await?.tag;
+            let now = discovery::look(&self.dav, &here.url).await?.tag;
             if now.as_ref() == Some(tag) {
                 return Ok(Page { changes: Vec::new(), zone: cursor.zone, next: Next::End(at.map(str::to_owned)) });
             }
-            return self.go_on(Cursor { stand: self.compared(cursor.stand, now)?, ..cursor }, window).await;
+            return self.go_on(here, Cursor { stand: self.compared(cursor.stand, now)?, ..cursor }, window).await;
         }
-        self.go_on(cursor, window).await
+        self.go_on(here, cursor, window).await
     }
 
     /// With the tag of now, which was asked for before the list: what changes in between is in the next round as well.
@@ -100,8 +101,8 @@ impl CalDav {
         }
     }
 
-    async fn begin(&self) -> Result<Cursor, Fault> {
-        let calendar = discovery::look(&self.dav, &self.calendar).await?;
+    async fn begin(&self, here: &Here) -> Result<Cursor, Fault> {
+        let calendar = discovery::look(&self.dav, &here.url).await?;
         let stand = if calendar.sync {
             Stand::Token { since: None, until: None }
         } else {
@@ -110,8 +111,8 @@ impl CalDav {
         Ok(Cursor { zone: calendar.zone.map(|zone| zone.name().to_owned()), stand, after: None })
     }
 
-    async fn go_on(&self, mut cursor: Cursor, window: Window) -> Result<Page, Fault> {
-        let mut listed = self.listed(&mut cursor, window).await?;
+    async fn go_on(&self, here: &Here, mut cursor: Cursor, window: Window) -> Result<Page, Fault> {
+        let mut listed = self.listed(here, &mut cursor, window).await?;
         let begin = cursor.after.as_ref().map_or(0, |after| listed.items.partition_point(|(path, _)| path <= after));
         let rest = &listed.items[begin..];
         let there = rest.iter().enumerate().filter(|(_, (_, is_there))| *is_there);
@@ -121,7 +122,7 @@ impl CalDav {
         let zone = cursor.zone.as_deref().and_then(|name| name.parse().ok()).or(self.zone);
         let mut changes: Vec<Change> =
             page.iter().filter(|(_, there)| !*there).map(|(path, _)| Change::Gone(path.clone())).collect();
-        changes.extend(self.objects(&paths, window, zone.unwrap_or(Tz::UTC)).await?);
+        changes.extend(self.objects(here, &paths, window, zone.unwrap_or(Tz::UTC)).await?);
         let next = if end < rest.len() {
             let after = page.last().map(|(path, _)| path.clone());
             let next = self.text(&Cursor { after, ..cursor.clone() })?;
@@ -159,13 +160,13 @@ impl CalDav {
     }
 
     /// The list of the round: as it was kept, or else asked for again.
-    async fn listed(&self, cursor: &mut Cursor, window: Window) -> Result<Listed, Fault> {
+    async fn listed(&self, here: &Here, cursor: &mut Cursor, window: Window) -> Result<Listed, Fault> {
         if let Some(kept) = self.kept().filter(|kept| cursor.after.is_some() && kept.stand == key(cursor)) {
             return Ok(kept);
         }
         match &mut cursor.stand {
             Stand::Token { since, until } => {
-                let listed = self.changed(since.as_deref()).await?;
+                let listed = self.changed(here, since.as_deref()).await?;
                 let End::Token { token, more } = &listed.end else { return Ok(listed) };
                 // Part of the changes is the same part only under the same token.
                 if *more && until.as_ref().is_some_and(|until| until != token) {
@@ -176,18 +177,18 @@ impl CalDav {
             }
             Stand::List { known, .. } => {
                 let known = known.as_ref().ok_or_else(|| Fault::Expired { why: self.dav.who() })?;
-                self.all(known, cursor.after.as_deref(), window).await
+                self.all(here, known, cursor.after.as_deref(), window).await
             }
         }
     }
 
     /// What changed since a token, or everything.
-    async fn changed(&self, since: Option<&str>) -> Result<Listed, Fault> {
+    async fn changed(&self, here: &Here, since: Option<&str>) -> Result<Listed, Fault> {
         let since = xml::escape(since.unwrap_or_default());
         let body = format!(
             r#"<d:sync-collection xmlns:d="DAV:"><d:sync-token>{since}</d:sync-token><d:sync-level>1</d:sync-level><d:prop><d:getetag/></d:prop></d:sync-collection>"#
         );
-        let reply = self.dav.ask(Ask::xml("REPORT", &self.calendar, "0", body)).await?;
+        let reply = self.dav.ask(Ask::xml("REPORT", &here.url, "0", body)).await?;
         let refuses = |error: &xml::Element| error.holds(Space::Dav, "valid-sync-token");
         let is_old = matches!(reply.status.as_u16(), 409 | 410 | 412 | 507);
         if !since.is_empty() && (is_old || (reply.status == StatusCode::FORBIDDEN && reply.condition().is_some_and(|error| refuses(&error)))) {
@@ -197,8 +198,8 @@ impl CalDav {
         let token = answers.rest.said(Space::Dav, "sync-token").ok_or_else(|| self.dav.retry("gives no sync token"))?;
         let (mut items, mut more) = (Vec::new(), false);
         for response in &answers.responses {
-            let Some(path) = place::path(&self.calendar, &response.href) else { continue };
-            match (self.is_resource(&path), response.status) {
+            let Some(path) = place::path(&here.url, &response.href) else { continue };
+            match (is_resource(here, &path), response.status) {
                 (false, Some(507)) => more = true,
                 (true, Some(404 | 410)) => items.push((path, false)),
                 (true, _) => items.push((path, true)),
@@ -217,19 +218,25 @@ impl CalDav {
     }
 
     /// What is in the window, compared with what was.
-    async fn all(&self, known: &Known, after: Option<&str>, window: Window) -> Result<Listed, Fault> {
+    async fn all(
+        &self,
+        here: &Here,
+        known: &Known,
+        after: Option<&str>,
+        window: Window,
+    ) -> Result<Listed, Fault> {
         let time = |time: chrono::DateTime<chrono::Utc>| time.format("%Y%m%dT%H%M%SZ");
         let (from, to) = (time(window.from), time(window.to));
         let body = format!(
             r#"<c:calendar-query xmlns:d="DAV:" xmlns:c="{CALDAV}"><d:prop><d:getetag/></d:prop><c:filter><c:comp-filter name="VCALENDAR"><c:comp-filter name="VEVENT"><c:time-range start="{from}" end="{to}"/></c:comp-filter></c:comp-filter></c:filter></c:calendar-query>"#
         );
-        let answers = self.dav.answers(Ask::xml("REPORT", &self.calendar, "1", body)).await?;
+        let answers = self.dav.answers(Ask::xml("REPORT", &here.url, "1", body)).await?;
         let (mut now, mut items) = (Known::new(), Vec::new());
         for response in &answers.responses {
             if response.status == Some(507) {
                 return Err(self.dav.retry("has more events than it lists at once"));
             }
-            let Some(path) = place::path(&self.calendar, &response.href).filter(|path| self.is_resource(path)) else {
+            let Some(path) = place::path(&here.url, &response.href).filter(|path| is_resource(here, path)) else {
                 continue;
             };
             let mut version = response.has.said(Space::Dav, "getetag").map_or(UNKNOWN, digest);
@@ -248,17 +255,12 @@ impl CalDav {
         Ok(Listed { stand: String::new(), items, end: End::Known(carried) })
     }
 
-    /// Whether it is a member of the calendar, and not the calendar itself or a folder in it.
-    fn is_resource(&self, path: &str) -> bool {
-        !path.ends_with('/') && place::path(&self.calendar, "").is_none_or(|own| own.trim_end_matches('/') != path)
-    }
-
     /// What the objects at these paths say.
-    async fn objects(&self, paths: &[&str], window: Window, zone: Tz) -> Result<Vec<Change>, Fault> {
+    async fn objects(&self, here: &Here, paths: &[&str], window: Window, zone: Tz) -> Result<Vec<Change>, Fault> {
         let mut changes = Vec::with_capacity(paths.len());
         let mut chunks: Vec<&[&str]> = vec![paths];
         while let Some(chunk) = chunks.pop().filter(|chunk| !chunk.is_empty()) {
-            let reply = self.dav.ask(Ask::xml("REPORT", &self.calendar, "1", multiget(chunk))).await?;
+            let reply = self.dav.ask(Ask::xml("REPORT", &here.url, "1", multiget(chunk))).await?;
             if reply.end == crate::kit::outbound::End::Cut && reply.status == StatusCode::MULTI_STATUS {
                 match chunk {
                     [one] => changes.push(odd(one, "it is larger than 16 MiB")),
@@ -271,34 +273,40 @@ impl CalDav {
             }
             let mut found = HashMap::new();
             for response in self.dav.read(&reply)?.responses {
-                if let Some(path) = place::path(&self.calendar, &response.href) {
+                if let Some(path) = place::path(&here.url, &response.href) {
                     found.insert(path, response);
                 }
             }
             for path in chunk {
-                changes.push(self.change(path, found.remove(*path), window, zone));
+                changes.push(change(here, path, found.remove(*path), window, zone));
             }
         }
         Ok(changes)
     }
+}
 
-    fn change(&self, path: &str, response: Option<xml::Response>, window: Window, zone: Tz) -> Change {
-        let Some(response) = response else { return odd(path, "the server does not say what it is") };
-        match response.status {
-            Some(404 | 410) => return Change::Gone(path.to_owned()),
-            Some(status) if !(200..300).contains(&status) => return odd(path, &format!("the server answers {status} for it")),
-            _ => {}
-        }
-        let Some(data) = response.has.said(Space::CalDav, "calendar-data") else {
-            return odd(path, "the server gives it without its data");
-        };
-        let version = response.has.said(Space::Dav, "getetag");
-        let source = instances::Source { id: path, version, zone, owners: &self.owners, window };
-        let events = ical::parse(data.as_bytes()).map_err(|fault| fault.to_string());
-        match events.and_then(|object| instances::events(&source, &object)) {
-            Ok(events) => Change::Series { id: path.to_owned(), events },
-            Err(why) => odd(path, &why),
-        }
+/// Whether it is a member of the calendar, and not the calendar itself or a folder in it.
+fn is_resource(here: &Here, path: &str) -> bool {
+    !path.ends_with('/') && place::path(&here.url, "").is_none_or(|own| own.trim_end_matches('/') != path)
+}
+
+/// What becomes of one resource.
+fn change(here: &Here, path: &str, response: Option<xml::Response>, window: Window, zone: Tz) -> Change {
+    let Some(response) = response else { return odd(path, "the server does not say what it is") };
+    match response.status {
+        Some(404 | 410) => return Change::Gone(path.to_owned()),
+        Some(status) if !(200..300).contains(&status) => return odd(path, &format!("the server answers {status} for it")),
+        _ => {}
+    }
+    let Some(data) = response.has.said(Space::CalDav, "calendar-data") else {
+        return odd(path, "the server gives it without its data");
+    };
+    let version = response.has.said(Space::Dav, "getetag");
+    let source = instances::Source { id: path, version, zone, owners: &here.owners, window };
+    let events = ical::parse(data.as_bytes()).map_err(|fault| fault.to_string());
+    match events.and_then(|object| instances::events(&source, &object)) {
+        Ok(events) => Change::Series { id: path.to_owned(), events },
+        Err(why) => odd(path, &why),
     }
 }
 

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     super::{Draft, EventKey, EventMeeting, Fault, Made, ical},
-    CalDav,
+    CalDav, Here,
     dav::{Ask, CALENDAR, Reply},
     object, place,
 };
@@ -22,41 +22,46 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    pub(super) fn made(&self, id: &str, was_there: bool) -> Made {
-        made(id, self.version.clone(), was_there)
+    pub(super) fn made(&self, id: &str) -> Made {
+        made(id, self.version.clone())
     }
 }
 
 /// A server makes no meetings.
-fn made(id: &str, version: Option<String>, was_there: bool) -> Made {
-    Made { id: id.to_owned(), version, url: None, meeting: EventMeeting::None, was_there }
+fn made(id: &str, version: Option<String>) -> Made {
+    Made { id: id.to_owned(), version, url: None, meeting: EventMeeting::None, differs: false }
 }
 
 fn version(headers: &HeaderMap) -> Option<String> {
     headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned)
 }
 
+fn url(here: &Here, id: &str) -> Url {
+    let mut url = here.url.clone();
+    url.set_path(id);
+    url
+}
+
+/// Where the event of a key is put.
+fn id(here: &Here, key: &EventKey) -> String {
+    let folder = place::path(&here.url, "").unwrap_or_else(|| here.url.path().to_owned());
+    format!("{folder}{}.ics", place::encode(key.as_str().as_bytes()))
+}
+
 impl CalDav {
-    fn url(&self, id: &str) -> Url {
-        let mut url = self.calendar.clone();
-        url.set_path(id);
-        url
-    }
-
-    /// Where the event of a key is put.
-    fn id(&self, key: &EventKey) -> String {
-        let folder = place::path(&self.calendar, "").unwrap_or_else(|| self.calendar.path().to_owned());
-        format!("{folder}{}.ics", place::encode(key.as_str().as_bytes()))
-    }
-
     pub(super) async fn put_new(&self, draft: &Draft) -> Result<Made, Fault> {
-        let id = self.id(&draft.key);
-        let body = object::new(draft, &self.owners, self.dav.now).write();
-        let ask = Ask::new(Method::PUT, &self.url(&id)).header(IF_NONE_MATCH, "*");
+        let here = self.here().await?;
+        let id = id(here, &draft.key);
+        let body = object::new(draft, &here.owners, self.dav.now).write();
+        let ask = Ask::new(Method::PUT, &url(here, &id)).header(IF_NONE_MATCH, "*");
         let reply = self.dav.ask(ask.header(CONTENT_TYPE, CALENDAR).body(body)).await?;
         match reply.status {
             status if status.is_success() => self.written(&id, &reply).await,
-            StatusCode::PRECONDITION_FAILED => Ok(self.get(&id).await?.made(&id, true)),
+            StatusCode::PRECONDITION_FAILED => {
+                let stored = self.get(&id).await?;
+                let differs = !object::is_as(&stored.object, draft, &here.owners);
+                Ok(Made { differs, ..stored.made(&id) })
+            }
             _ => Err(self.dav.fault(&reply)),
         }
     }
@@ -64,30 +69,34 @@ impl CalDav {
     /// A server that stores something else than it was given names no version of it.
     async fn written(&self, id: &str, reply: &Reply) -> Result<Made, Fault> {
         match version(&reply.headers) {
-            Some(version) => Ok(made(id, Some(version), false)),
-            None => Ok(self.get(id).await?.made(id, false)),
+            Some(version) => Ok(made(id, Some(version))),
+            None => Ok(self.get(id).await?.made(id)),
         }
     }
 
     pub(super) async fn put_changed(&self, id: &str, known: Option<&str>, draft: &Draft) -> Result<Made, Fault> {
-        let Stored { version, mut object } = self.get(id).await?;
-        let conflict = || Fault::Conflict { why: format!("{} has another version of the event", self.dav.who()) };
-        if known.is_some() && known != version.as_deref() {
-            return Err(conflict());
+        let here = self.here().await?;
+        let mut stored = self.get(id).await?;
+        if known.is_some() && known != stored.version.as_deref() {
+            return Err(Fault::Conflict { why: format!("{} has another version of the event", self.dav.who()) });
         }
-        object::change(&mut object, draft, &self.owners, self.dav.now).ok_or_else(|| Fault::Gone {
+        // What is as it should be is not written again, nor sent to anybody.
+        if object::is_as(&stored.object, draft, &here.owners) {
+            return Ok(stored.made(id));
+        }
+        object::change(&mut stored.object, draft, &here.owners, self.dav.now).ok_or_else(|| Fault::Gone {
             why: format!("{} has no event any more in what was one", self.dav.who()),
         })?;
         // Without a version nothing tells that it was changed meanwhile.
-        let version = version.ok_or_else(|| self.dav.retry("gives no version of the event"))?;
-        let ask = Ask::new(Method::PUT, &self.url(id)).header(IF_MATCH, version).header(CONTENT_TYPE, CALENDAR);
-        let reply = self.dav.ask(ask.body(object.write())).await?;
+        let version = stored.version.ok_or_else(|| self.dav.retry("gives no version of the event"))?;
+        let ask = Ask::new(Method::PUT, &url(here, id)).header(IF_MATCH, version).header(CONTENT_TYPE, CALENDAR);
+        let reply = self.dav.ask(ask.body(stored.object.write())).await?;
         if reply.status.is_success() { self.written(id, &reply).await } else { Err(self.dav.fault(&reply)) }
     }
 
-    /// Whether attendees are told was said when they were invited: the server, or nobody.
+    /// Whether attendees are told was said when they were invited: by the server, or by nobody.
     pub(super) async fn take_out(&self, id: &str, _tell_attendees: bool) -> Result<(), Fault> {
-        let reply = self.dav.ask(Ask::new(Method::DELETE, &self.url(id))).await?;
+        let reply = self.dav.ask(Ask::new(Method::DELETE, &url(self.here().await?, id))).await?;
         match reply.status {
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(()),
             status if status.is_success() => Ok(()),
@@ -96,24 +105,25 @@ impl CalDav {
     }
 
     pub(super) async fn found(&self, key: &EventKey) -> Result<Option<Made>, Fault> {
-        let id = self.id(key);
+        let id = id(self.here().await?, key);
         match self.get(&id).await {
-            Ok(stored) => Ok(Some(stored.made(&id, true))),
+            Ok(stored) => Ok(Some(stored.made(&id))),
             Err(Fault::Gone { .. }) => Ok(None),
             Err(fault) => Err(fault),
         }
     }
 
     pub(super) async fn get(&self, id: &str) -> Result<Stored, Fault> {
-        let reply = self.dav.ask(Ask::new(Method::GET, &self.url(id))).await?;
+        let reply = self.dav.ask(Ask::new(Method::GET, &url(self.here().await?, id))).await?;
         if !reply.status.is_success() {
             return Err(self.dav.fault(&reply));
         }
         if reply.end != End::Whole {
             return Err(self.dav.retry("does not give all of an event"));
         }
-        let object = ical::parse(&reply.body)
-            .map_err(|fault| Fault::Refused { why: format!("{} gives an event that is none: {fault}", self.dav.who()) })?;
+        let object = ical::parse(&reply.body).map_err(|fault| Fault::Refused {
+            why: format!("{} gives an event that is none: {fault}", self.dav.who()),
+        })?;
         Ok(Stored { version: version(&reply.headers), object })
     }
 }

@@ -119,17 +119,20 @@ pub(super) fn read(text: &[u8], mut each: impl FnMut(Response)) -> Result<Elemen
             }
             Event::End(_) => {
                 let element = open.pop().ok_or("XML that ends before it begins")?;
+                let is_response = open.len() == 1 && element.is(Dav, "response");
                 match open.last_mut() {
                     None => return Ok(element),
-                    Some(_) if open.len() == 1 && element.is(Dav, "response") => {
+                    Some(_) if is_response => {
                         elements = 0;
-                        Response::of(element).map(&mut each);
+                        if let Some(response) = Response::of(element) {
+                            each(response);
+                        }
                     }
                     Some(parent) => parent.children.push(element),
                 }
             }
-            Event::Text(more) => add(&mut open, &more.decode().map_err(|_| "XML that is no UTF-8")?),
-            Event::CData(more) => add(&mut open, &more.decode().map_err(|_| "XML that is no UTF-8")?),
+            Event::Text(more) => add(&mut open, &more.xml10_content()),
+            Event::CData(more) => add(&mut open, &more.xml10_content()),
             Event::GeneralRef(reference) => add(&mut open, &resolve(&reference)?),
             Event::DocType(_) => return Err("XML with a document type, which is not read"),
             Event::Eof => return Err("XML that ends in the middle"),
@@ -141,19 +144,19 @@ pub(super) fn read(text: &[u8], mut each: impl FnMut(Response)) -> Result<Elemen
 fn begin(space: &ResolveResult<'_>, start: &BytesStart<'_>) -> Result<Element, Nonsense> {
     let space = match space {
         ResolveResult::Bound(namespace) => match namespace.as_ref() {
-            b"DAV:" => Dav,
-            b"urn:ietf:params:xml:ns:caldav" => CalDav,
-            b"http://calendarserver.org/ns/" => Space::CalendarServer,
+            "DAV:" => Dav,
+            "urn:ietf:params:xml:ns:caldav" => CalDav,
+            "http://calendarserver.org/ns/" => Space::CalendarServer,
             _ => Space::Other,
         },
         ResolveResult::Unbound | ResolveResult::Unknown(_) => Space::Other,
     };
-    let name = std::str::from_utf8(start.local_name().into_inner()).map_err(|_| "XML that is no UTF-8")?.to_owned();
+    let name = start.local_name().into_inner().to_owned();
     let mut text = String::new();
     // The one attribute that matters: which component.
     if space == CalDav && name == "comp" {
         let attribute = start.try_get_attribute("name").map_err(|_| "XML that breaks its own rules")?;
-        text = attribute.map(|name| String::from_utf8_lossy(&name.value).into_owned()).unwrap_or_default();
+        text = attribute.map(|name| name.value.into_owned()).unwrap_or_default();
     }
     Ok(Element { space, name, text, children: Vec::new() })
 }
@@ -169,9 +172,8 @@ fn resolve(reference: &BytesRef<'_>) -> Result<String, Nonsense> {
     if let Some(letter) = reference.resolve_char_ref().map_err(|_| "XML with a letter that is none")? {
         return Ok(letter.to_string());
     }
-    let name = reference.decode().map_err(|_| "XML that is no UTF-8")?;
     let known = [("amp", "&"), ("lt", "<"), ("gt", ">"), ("quot", "\""), ("apos", "'")];
-    let known = known.into_iter().find(|(known, _)| *known == name);
+    let known = known.into_iter().find(|(known, _)| **reference == **known);
     known.map(|(_, letter)| letter.to_owned()).ok_or("XML with an entity, which is not read")
 }
 

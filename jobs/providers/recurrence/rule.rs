@@ -17,15 +17,13 @@ pub(crate) enum Frequency {
     Yearly,
 }
 
-/// The last time at which there may be an instance.
-pub(crate) type Until = Stamp;
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
     pub(crate) frequency: Frequency,
     pub(crate) interval: u32,
     pub(crate) count: Option<u32>,
-    pub(crate) until: Option<Until>,
+    /// The last time at which there may be an instance.
+    pub(crate) until: Option<Stamp>,
     pub(super) months: Vec<u32>,
     pub(super) weeks: Vec<i32>,
     pub(super) year_days: Vec<i32>,

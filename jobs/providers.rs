@@ -22,8 +22,8 @@ pub(crate) use draft::{Attendee, Draft, EventKey, EventMeeting, Join, Made};
 pub(crate) use event::{Change, Event, Next, Page, Shown, When, Window};
 pub(crate) use fault::Fault;
 pub(crate) use microsoft::{Microsoft, OnlineMeeting};
-pub use registry::{Registry, default_api_url};
 pub(crate) use registry::{Bound, Entry, Login, MadeBy, Opening, Per, What, entry};
+pub use registry::{Registry, default_api_url};
 pub(crate) use session::{Ask, Reply, Session};
 
 /// What a client answers, later. Boxed, so that a job need not know which provider it talks to.

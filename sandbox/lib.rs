@@ -3,13 +3,22 @@
 //! Each listens on the loopback interface only, keeps what it is told in memory within a limit, and leaves no task behind
 //! when it is stopped. It knows nothing of queues, stores and jobs: it sees what a provider would see.
 
+mod desk;
 mod form;
+mod google;
 mod http;
+mod microsoft;
+mod query;
+mod series;
 mod smtp_sink;
 mod token_server;
 mod webhook_receiver;
 
+pub use desk::{Api, Desk, Refusal, Said, Trouble};
+pub use google::GoogleServer;
 pub use http::{Answer, Request};
+pub use microsoft::{MicrosoftServer, Reset};
+pub use series::Series;
 pub use smtp_sink::{BadDay, Mail, SmtpSettings, SmtpSink};
 pub use token_server::{CLIENT_ID, CLIENT_SECRET, Issued, Mishap, Style, TokenServer};
 pub use webhook_receiver::WebhookReceiver;

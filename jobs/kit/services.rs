@@ -6,7 +6,7 @@ use liaison_queue::Producer;
 use liaison_store::Store;
 
 use super::{Mailer, Retention, TokenKeeper, outbound::Outbound};
-use crate::send_webhook::Webhooks;
+use crate::{providers::Registry, send_webhook::Webhooks};
 
 pub struct Services {
     /// None only where nothing is recorded, as in a benchmark of the bare queue.
@@ -16,6 +16,8 @@ pub struct Services {
     pub tokens: Option<Arc<TokenKeeper>>,
     /// The way out, for all who call an address.
     pub outbound: Outbound,
+    /// Clients of all providers, where they are configured to be.
+    pub providers: Registry,
     pub mailer: Mailer,
     /// What deliveries of webhooks share.
     pub webhooks: Webhooks,

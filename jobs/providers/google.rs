@@ -7,6 +7,8 @@
 mod body;
 mod cursor;
 mod item;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use chrono::SecondsFormat;
@@ -64,7 +66,8 @@ impl Google {
             (None, Some(sync)) => Next::End(Some(Cursor::since(sync).text())),
             // Whoever took this for the end would take all that did not come for deleted.
             (None, None) => {
-                let why = format!("{} answers with a page that is neither followed by one nor the last", self.session.who);
+                let why =
+                    format!("{} answers with a page that is neither followed by one nor the last", self.session.who);
                 return Err(Fault::Retry { after: None, why });
             }
         };

@@ -16,6 +16,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/lifecycle.md",
     "docs/mail.md",
     "docs/operations.md",
+    "docs/providers.md",
     "docs/webhooks.md",
     "docs/tokens.md",
     "docs/wire-protocol.md",

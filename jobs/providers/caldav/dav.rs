@@ -161,7 +161,11 @@ impl Dav {
     pub(super) fn read(&self, reply: &Reply) -> Result<Answers, Fault> {
         if reply.status != StatusCode::MULTI_STATUS {
             let fault = self.fault(reply);
-            return Err(if reply.status.is_success() { self.retry("answers as no calendar server does") } else { fault });
+            return Err(if reply.status.is_success() {
+                self.retry("answers as no calendar server does")
+            } else {
+                fault
+            });
         }
         match reply.end {
             End::Whole => {}

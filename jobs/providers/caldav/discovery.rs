@@ -80,7 +80,8 @@ async fn principal(dav: &Dav) -> Result<Option<(String, Url)>, Fault> {
     for place in places {
         match dav.answers(Ask::xml("PROPFIND", &place, "0", WHO_AM_I.to_owned())).await {
             Ok(Answers { responses, url, .. }) => {
-                let hrefs = responses.iter().flat_map(|response| response.has.hrefs(Space::Dav, "current-user-principal"));
+                let hrefs =
+                    responses.iter().flat_map(|response| response.has.hrefs(Space::Dav, "current-user-principal"));
                 if let Some(href) = hrefs.into_iter().next() {
                     return Ok(Some((href, url)));
                 }
@@ -91,7 +92,9 @@ async fn principal(dav: &Dav) -> Result<Option<(String, Url)>, Fault> {
                 }
                 last = None;
             }
-            Err(fault @ (Fault::Reconnect { .. } | Fault::Limited { .. } | Fault::Misconfigured { .. })) => return Err(fault),
+            Err(fault @ (Fault::Reconnect { .. } | Fault::Limited { .. } | Fault::Misconfigured { .. })) => {
+                return Err(fault);
+            }
             // Not every server has every place.
             Err(fault) => last = Some(fault),
         }

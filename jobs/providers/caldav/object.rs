@@ -146,7 +146,11 @@ mod tests {
             start: "2027-01-11T09:00:00Z".parse().unwrap(),
             end: "2027-01-11T10:00:00Z".parse().unwrap(),
             zone: chrono_tz::Tz::Europe__Berlin,
-            attendees: vec![Attendee { email: "g@example.com".to_owned(), name: Some("G \"E\", R".to_owned()), optional: true }],
+            attendees: vec![Attendee {
+                email: "g@example.com".to_owned(),
+                name: Some("G \"E\", R".to_owned()),
+                optional: true,
+            }],
             reminders: Some(vec![10, 60]),
             link: Some("https://meet.example/1?a=b,c".to_owned()),
             with_meeting: false,

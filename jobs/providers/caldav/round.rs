@@ -191,7 +191,10 @@ impl CalDav {
         let reply = self.dav.ask(Ask::xml("REPORT", &here.url, "0", body)).await?;
         let refuses = |error: &xml::Element| error.holds(Space::Dav, "valid-sync-token");
         let is_old = matches!(reply.status.as_u16(), 409 | 410 | 412 | 507);
-        if !since.is_empty() && (is_old || (reply.status == StatusCode::FORBIDDEN && reply.condition().is_some_and(|error| refuses(&error)))) {
+        if !since.is_empty()
+            && (is_old
+                || (reply.status == StatusCode::FORBIDDEN && reply.condition().is_some_and(|error| refuses(&error))))
+        {
             return Err(Fault::Expired { why: format!("{} takes the sync token no more", self.dav.who()) });
         }
         let answers = self.dav.read(&reply)?;
@@ -218,13 +221,7 @@ impl CalDav {
     }
 
     /// What is in the window, compared with what was.
-    async fn all(
-        &self,
-        here: &Here,
-        known: &Known,
-        after: Option<&str>,
-        window: Window,
-    ) -> Result<Listed, Fault> {
+    async fn all(&self, here: &Here, known: &Known, after: Option<&str>, window: Window) -> Result<Listed, Fault> {
         let time = |time: chrono::DateTime<chrono::Utc>| time.format("%Y%m%dT%H%M%SZ");
         let (from, to) = (time(window.from), time(window.to));
         let body = format!(
@@ -295,7 +292,9 @@ fn change(here: &Here, path: &str, response: Option<xml::Response>, window: Wind
     let Some(response) = response else { return odd(path, "the server does not say what it is") };
     match response.status {
         Some(404 | 410) => return Change::Gone(path.to_owned()),
-        Some(status) if !(200..300).contains(&status) => return odd(path, &format!("the server answers {status} for it")),
+        Some(status) if !(200..300).contains(&status) => {
+            return odd(path, &format!("the server answers {status} for it"));
+        }
         _ => {}
     }
     let Some(data) = response.has.said(Space::CalDav, "calendar-data") else {

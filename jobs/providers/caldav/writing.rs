@@ -84,9 +84,8 @@ impl CalDav {
         if object::is_as(&stored.object, draft, &here.owners) {
             return Ok(stored.made(id));
         }
-        object::change(&mut stored.object, draft, &here.owners, self.dav.now).ok_or_else(|| Fault::Gone {
-            why: format!("{} has no event any more in what was one", self.dav.who()),
-        })?;
+        object::change(&mut stored.object, draft, &here.owners, self.dav.now)
+            .ok_or_else(|| Fault::Gone { why: format!("{} has no event any more in what was one", self.dav.who()) })?;
         // Without a version nothing tells that it was changed meanwhile.
         let version = stored.version.ok_or_else(|| self.dav.retry("gives no version of the event"))?;
         let ask = Ask::new(Method::PUT, &url(here, id)).header(IF_MATCH, version).header(CONTENT_TYPE, CALENDAR);

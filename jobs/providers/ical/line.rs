@@ -146,7 +146,8 @@ fn decode(value: &str) -> String {
 /// The lines of a text, whole, without line ends and control characters. A fold may stand within a letter.
 pub(super) fn unfolded(text: &[u8]) -> impl Iterator<Item = String> {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
-    let mut physical = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).peekable();
+    let mut physical =
+        text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)).peekable();
     std::iter::from_fn(move || {
         let mut line = Cow::Borrowed(physical.next()?);
         while let Some(more) = physical.next_if(|next| next.first().is_some_and(|byte| b" \t".contains(byte))) {

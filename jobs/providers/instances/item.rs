@@ -139,7 +139,9 @@ fn is_of(attendee: &Property, owners: &[String]) -> bool {
 
 fn between(start: &Moment, end: &Moment) -> Result<Length, String> {
     let length = match (start, end) {
-        (Moment::Time { clock, zone }, Moment::Time { clock: end, zone: there }) => there.time(*end) - zone.time(*clock),
+        (Moment::Time { clock, zone }, Moment::Time { clock: end, zone: there }) => {
+            there.time(*end) - zone.time(*clock)
+        }
         // A time that ends on a day ends when that begins; a day that ends at a time ends with it.
         (Moment::Time { clock, zone }, Moment::Day(_)) => zone.time(end.clock()) - zone.time(*clock),
         (Moment::Day(_), Moment::Time { clock: end, .. }) => {

@@ -44,9 +44,7 @@ impl Moment {
         Ok(match stamp {
             Stamp::Day(day) => Self::Day(day),
             Stamp::Utc(clock) => Self::Time { clock, zone: Zone::UTC },
-            Stamp::Local(clock) => {
-                Self::Time { clock, zone: zones.of(property)?.unwrap_or_else(|| floating.clone()) }
-            }
+            Stamp::Local(clock) => Self::Time { clock, zone: zones.of(property)?.unwrap_or_else(|| floating.clone()) },
         })
     }
 

@@ -102,7 +102,8 @@ fn clock_in(moment: &Moment, start: &Moment) -> NaiveDateTime {
 
 /// Where each begins to count, on the clock of the series, in order.
 fn behind<'a>(following: Vec<Other<'a>>, master: &Item<'a>) -> Vec<(NaiveDateTime, Other<'a>)> {
-    let mut all: Vec<_> = following.into_iter().map(|other| (clock_in(&other.instance, &master.start), other)).collect();
+    let mut all: Vec<_> =
+        following.into_iter().map(|other| (clock_in(&other.instance, &master.start), other)).collect();
     all.sort_by_key(|(from, other)| (*from, other.item.sequence));
     all
 }

@@ -7,7 +7,10 @@ mod zones;
 use chrono::{DateTime, Datelike as _, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 
-use super::{super::ical, *};
+use super::{
+    super::{Shown, ical},
+    *,
+};
 
 pub(super) fn utc(text: &str) -> DateTime<Utc> {
     let text = if text.len() == 8 { format!("{text}T000000Z") } else { text.to_owned() };
@@ -55,8 +58,6 @@ fn an_event_by_itself_is_called_by_its_resource() {
     let ids: Vec<_> = read(&daily, "20270101", "20270201").into_iter().map(|event| event.id).collect();
     assert_eq!(ids, ["/c/a.ics#20270111", "/c/a.ics#20270112"]);
 }
-
-use super::super::Shown;
 
 #[test]
 fn how_an_event_is_shown_follows_from_what_it_says() {
@@ -124,7 +125,8 @@ fn an_end_is_said_in_many_ways() {
 
 #[test]
 fn what_cannot_be_understood_is_said_to_be_so() {
-    let many = format!("DTSTART:20270111T090000Z\nRDATE:{}", vec!["20270112T090000Z"; 3].join(",").replace("12T", "12X"));
+    let many =
+        format!("DTSTART:20270111T090000Z\nRDATE:{}", vec!["20270112T090000Z"; 3].join(",").replace("12T", "12X"));
     for (lines, why) in [
         ("SUMMARY:a", "it has no DTSTART"),
         ("DTSTART:tomorrow", "its DTSTART is no time"),
@@ -179,7 +181,12 @@ fn only_what_touches_the_window_is_found() {
 
 #[test]
 fn what_began_long_ago_is_found_at_once() {
-    for rule in ["FREQ=DAILY", "FREQ=DAILY;COUNT=1000000", "FREQ=HOURLY;INTERVAL=24", "FREQ=MINUTELY;INTERVAL=1440;COUNT=900000"] {
+    for rule in [
+        "FREQ=DAILY",
+        "FREQ=DAILY;COUNT=1000000",
+        "FREQ=HOURLY;INTERVAL=24",
+        "FREQ=MINUTELY;INTERVAL=1440;COUNT=900000",
+    ] {
         let lines = event(&format!("DTSTART:19700101T090000Z\nDURATION:PT1H\nRRULE:{rule}"));
         let began = std::time::Instant::now();
         for _ in 0..100 {

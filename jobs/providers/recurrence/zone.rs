@@ -78,7 +78,8 @@ impl Told {
     fn read(zone: &Component, from: NaiveDateTime, to: NaiveDateTime) -> Result<Self, String> {
         let mut onsets = Vec::new();
         for part in zone.components.iter().filter(|part| ["STANDARD", "DAYLIGHT"].contains(&part.name.as_str())) {
-            let offset = |name: &str| part.raw(name).and_then(offset).ok_or_else(|| format!("a zone of it has no {name}"));
+            let offset =
+                |name: &str| part.raw(name).and_then(offset).ok_or_else(|| format!("a zone of it has no {name}"));
             let (before, since) = (offset("TZOFFSETFROM")?, offset("TZOFFSETTO")?);
             for at in clocks_put(part, before, from, to)? {
                 let utc = at.checked_sub_signed(TimeDelta::seconds(before)).unwrap_or(at);
@@ -282,7 +283,10 @@ mod tests {
             ("W. Europe Standard Time", Some(Tz::Europe__Berlin)),
             ("/freeassociation.sourceforge.net/Europe/Berlin", Some(Tz::Europe__Berlin)),
             ("/mozilla.org/20050126_1/America/New_York", Some(Tz::America__New_York)),
-            ("/softwarestudio.org/Olson_20011030_5/America/Argentina/Buenos_Aires", Some(Tz::America__Argentina__Buenos_Aires)),
+            (
+                "/softwarestudio.org/Olson_20011030_5/America/Argentina/Buenos_Aires",
+                Some(Tz::America__Argentina__Buenos_Aires),
+            ),
             ("UTC", Some(Tz::UTC)),
             ("Customized Time Zone", None),
             ("/", None),
@@ -291,12 +295,17 @@ mod tests {
         }
         let object = ical::parse(b"BEGIN:VCALENDAR\nEND:VCALENDAR\n").unwrap();
         let zones = Zones::new(&object, Tz::UTC, at("20260101"), at("20280101"));
-        assert_eq!(zones.named("Nowhere").map(drop).unwrap_err(), "it names a zone that is neither known nor told of in it");
+        assert_eq!(
+            zones.named("Nowhere").map(drop).unwrap_err(),
+            "it names a zone that is neither known nor told of in it"
+        );
     }
 
     #[test]
     fn an_offset_is_read_or_refused() {
-        for (text, seconds) in [("+0100", Some(3600)), ("-0330", Some(-12_600)), ("+005328", Some(3208)), ("-0000", Some(0))] {
+        for (text, seconds) in
+            [("+0100", Some(3600)), ("-0330", Some(-12_600)), ("+005328", Some(3208)), ("-0000", Some(0))]
+        {
             assert_eq!(offset(text), seconds, "{text}");
         }
         for text in ["", "0100", "+1", "+01:00", "+2400", "++100", "+01é"] {

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use super::{super::*, event, read, read_in, times};
+use super::{super::super::Shown, event, read, read_in, times};
 
 /// Tuesdays at 9 in Berlin, in January 2027: 5, 12, 19, 26; in UTC at 8.
 const WEEKLY: &str =
@@ -35,7 +35,10 @@ fn dates_are_left_out_in_every_way_that_calendars_write() {
     let two = "EXDATE:20270105T080000Z\nEXDATE:20270126T080000Z";
     assert_eq!(january(&weekly(two, &[])), "0112T0800-0900 0119T0800-0900");
     // Another time is no instance.
-    assert_eq!(january(&weekly("EXDATE:20270112T090000Z", &[])), "0105T0800-0900 0112T0800-0900 0119T0800-0900 0126T0800-0900");
+    assert_eq!(
+        january(&weekly("EXDATE:20270112T090000Z", &[])),
+        "0105T0800-0900 0112T0800-0900 0119T0800-0900 0126T0800-0900"
+    );
     let days = event("DTSTART;VALUE=DATE:20270105\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE;VALUE=DATE:20270106");
     assert_eq!(january(&days), "0105-0106 0107-0108");
     let by_time = event("DTSTART;VALUE=DATE:20270105\nRRULE:FREQ=DAILY;COUNT=3\nEXDATE:20270106T000000");
@@ -63,15 +66,19 @@ fn dates_are_added_with_and_without_ends_of_their_own() {
 fn two_rules_make_what_either_makes() {
     let lines = event("DTSTART:20270105T080000Z\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=2\nRRULE:FREQ=DAILY;COUNT=3");
     assert_eq!(january(&lines), "0105T0800-0900 0106T0800-0900 0107T0800-0900 0112T0800-0900");
-    let without = event("DTSTART:20270105T080000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=4\nEXRULE:FREQ=DAILY;INTERVAL=2");
+    let without =
+        event("DTSTART:20270105T080000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY;COUNT=4\nEXRULE:FREQ=DAILY;INTERVAL=2");
     assert_eq!(january(&without), "0105T0800-0900 0106T0800-0900 0108T0800-0900");
 }
 
 #[test]
 fn an_instance_that_is_otherwise_takes_the_place_of_its_own() {
-    let moved = "RECURRENCE-ID;TZID=Europe/Berlin:20270112T090000\nDTSTART;TZID=Europe/Berlin:20270113T140000\nDURATION:PT30M";
+    let moved =
+        "RECURRENCE-ID;TZID=Europe/Berlin:20270112T090000\nDTSTART;TZID=Europe/Berlin:20270113T140000\nDURATION:PT30M";
     assert_eq!(january(&weekly("", &[moved])), "0105T0800-0900 0113T1300-1330 0119T0800-0900 0126T0800-0900");
-    for which in ["RECURRENCE-ID:20270112T080000Z", "RECURRENCE-ID;VALUE=DATE:20270112", "RECURRENCE-ID:20270112T090000"] {
+    for which in
+        ["RECURRENCE-ID:20270112T080000Z", "RECURRENCE-ID;VALUE=DATE:20270112", "RECURRENCE-ID:20270112T090000"]
+    {
         let moved = format!("{which}\nDTSTART:20270113T130000Z\nDURATION:PT30M");
         let found = january(&weekly("", &[&moved]));
         assert_eq!(found, "0105T0800-0900 0113T1300-1330 0119T0800-0900 0126T0800-0900", "{which}");
@@ -92,15 +99,14 @@ fn an_instance_may_be_moved_into_the_window_and_out_of_it() {
 
 #[test]
 fn an_instance_keeps_its_name_wherever_it_is_moved() {
-    let moved = "RECURRENCE-ID:20270112T080000Z\nDTSTART:20270113T130000Z\nDURATION:PT30M\nSUMMARY:Moved\nTRANSP:TRANSPARENT";
+    let moved =
+        "RECURRENCE-ID:20270112T080000Z\nDTSTART:20270113T130000Z\nDURATION:PT30M\nSUMMARY:Moved\nTRANSP:TRANSPARENT";
     let found = read(&weekly("SUMMARY:Usual", &[moved]), "20270101", "20270201");
     let names: Vec<_> = found.iter().map(|event| (event.id.as_str(), event.title.as_deref(), event.shown)).collect();
     assert_eq!(names[0], ("/c/a.ics#20270105T080000Z", Some("Usual"), Shown::Busy));
     assert_eq!(names[1], ("/c/a.ics#20270112T080000Z", Some("Moved"), Shown::Free));
     assert!(found.iter().all(|event| event.series.as_deref() == Some("/c/a.ics")));
 }
-
-use super::super::super::Shown;
 
 #[test]
 fn of_two_that_are_otherwise_the_later_one_counts() {
@@ -114,9 +120,15 @@ fn of_two_that_are_otherwise_the_later_one_counts() {
 #[test]
 fn what_is_otherwise_counts_although_it_is_left_out_or_was_never_made() {
     let moved = "RECURRENCE-ID:20270112T080000Z\nDTSTART:20270112T100000Z\nDURATION:PT1H";
-    assert_eq!(january(&weekly("EXDATE:20270112T080000Z", &[moved])), "0105T0800-0900 0112T1000-1100 0119T0800-0900 0126T0800-0900");
+    assert_eq!(
+        january(&weekly("EXDATE:20270112T080000Z", &[moved])),
+        "0105T0800-0900 0112T1000-1100 0119T0800-0900 0126T0800-0900"
+    );
     let never = "RECURRENCE-ID:20270114T080000Z\nDTSTART:20270114T100000Z\nDURATION:PT1H";
-    assert_eq!(january(&weekly("", &[never])), "0105T0800-0900 0112T0800-0900 0114T1000-1100 0119T0800-0900 0126T0800-0900");
+    assert_eq!(
+        january(&weekly("", &[never])),
+        "0105T0800-0900 0112T0800-0900 0114T1000-1100 0119T0800-0900 0126T0800-0900"
+    );
     // Whoever is invited to one instance has nothing else.
     let alone = event("RECURRENCE-ID:20270112T080000Z\nDTSTART:20270112T100000Z\nDURATION:PT1H");
     assert_eq!(january(&alone), "0112T1000-1100");
@@ -146,7 +158,10 @@ fn what_follows_may_be_moved_into_the_window_from_far() {
         "{}\nBEGIN:VEVENT\nUID:u\nRECURRENCE-ID;RANGE=THISANDFUTURE:20270105T080000Z\nDTSTART:20270305T080000Z\nDURATION:PT1H\nEND:VEVENT",
         weekly("", &[])
     );
-    assert_eq!(times(&read(&lines, "20270301", "20270401")), "0305T0800-0900 0312T0800-0900 0319T0800-0900 0326T0800-0900");
+    assert_eq!(
+        times(&read(&lines, "20270301", "20270401")),
+        "0305T0800-0900 0312T0800-0900 0319T0800-0900 0326T0800-0900"
+    );
 }
 
 #[test]

@@ -19,9 +19,7 @@ fn made(start: &str, rule: &str, to: &str) -> Vec<String> {
     let lines = super::event(&format!("DTSTART;TZID=America/New_York:{start}\n{rule}\nDURATION:PT10M"));
     let events = read_in(Tz::UTC, &lines, "19950101", to).unwrap_or_else(|why| panic!("{rule}: {why}"));
     let clock = |event: &Event| match event.when {
-        When::Timed { start, .. } => {
-            start.with_timezone(&Tz::America__New_York).format("%Y-%m-%dT%H%M").to_string()
-        }
+        When::Timed { start, .. } => start.with_timezone(&Tz::America__New_York).format("%Y-%m-%dT%H%M").to_string(),
         When::AllDay { first, .. } => first.format("%Y-%m-%d").to_string(),
     };
     events.iter().map(clock).collect()
@@ -302,7 +300,13 @@ fn what_a_rule_makes_in_a_part_of_its_time_is_that_part() {
 }
 
 /// What a plain rule of days makes, day by day.
-fn by_hand(days: i64, weekdays: &[u32], count: Option<usize>, start: NaiveDateTime, to: NaiveDateTime) -> Vec<NaiveDateTime> {
+fn by_hand(
+    days: i64,
+    weekdays: &[u32],
+    count: Option<usize>,
+    start: NaiveDateTime,
+    to: NaiveDateTime,
+) -> Vec<NaiveDateTime> {
     let all = (0..).map(|n| start + TimeDelta::days(n * days)).take_while(|at| *at <= to);
     let fits = |at: &NaiveDateTime| {
         *at == start || weekdays.is_empty() || weekdays.contains(&chrono::Datelike::weekday(at).num_days_from_monday())
@@ -320,18 +324,24 @@ fn a_time() -> impl Strategy<Value = NaiveDateTime> {
 
 fn a_rule() -> impl Strategy<Value = String> {
     let part = |name: &'static str, values: std::ops::RangeInclusive<i32>| {
-        prop::option::weighted(0.25, prop::collection::vec(values.prop_filter("0 is none", |n| *n != 0), 1..4)).prop_map(move |list| {
-            list.map_or_else(String::new, |list| {
-                format!(";{name}={}", list.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+        prop::option::weighted(0.25, prop::collection::vec(values.prop_filter("0 is none", |n| *n != 0), 1..4))
+            .prop_map(move |list| {
+                list.map_or_else(String::new, |list| {
+                    format!(";{name}={}", list.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+                })
             })
-        })
     };
     let frequency = prop::sample::select(vec!["MINUTELY", "HOURLY", "DAILY", "WEEKLY", "MONTHLY", "YEARLY"]);
     let weekday = (-5_i32..=5, 0_usize..7)
         .prop_map(|(n, day)| if n == 0 { NAMES[day].to_owned() } else { format!("{n}{}", NAMES[day]) });
     let days = prop::option::weighted(0.3, prop::collection::vec(weekday, 1..4))
         .prop_map(|days| days.map_or_else(String::new, |days| format!(";BYDAY={}", days.join(","))));
-    let lists = (part("BYMONTH", 1..=12), part("BYMONTHDAY", -31..=31), part("BYYEARDAY", -366..=366), part("BYWEEKNO", -53..=53));
+    let lists = (
+        part("BYMONTH", 1..=12),
+        part("BYMONTHDAY", -31..=31),
+        part("BYYEARDAY", -366..=366),
+        part("BYWEEKNO", -53..=53),
+    );
     let times = (part("BYHOUR", 1..=23), part("BYMINUTE", 1..=59), part("BYSETPOS", -5..=5));
     let ends = (prop::option::weighted(0.3, 1_u32..50), 1_u32..6, 0_usize..7);
     (frequency, days, lists, times, ends).prop_map(|(frequency, days, lists, times, (count, interval, week))| {

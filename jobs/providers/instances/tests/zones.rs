@@ -32,7 +32,9 @@ fn of_a_time_that_a_clock_shows_twice_the_first_is_meant() {
 #[test]
 fn an_end_is_as_far_away_as_it_was_and_a_day_is_as_long_as_it_is_there() {
     // With DTEND the time that it takes stays, with DURATION the days.
-    let exact = event("DTSTART;TZID=Europe/Berlin:20270327T120000\nDTEND;TZID=Europe/Berlin:20270328T120000\nRRULE:FREQ=DAILY;COUNT=2");
+    let exact = event(
+        "DTSTART;TZID=Europe/Berlin:20270327T120000\nDTEND;TZID=Europe/Berlin:20270328T120000\nRRULE:FREQ=DAILY;COUNT=2",
+    );
     assert_eq!(times(&read(&exact, "20270301", "20270501")), "0327T1100-1000 0328T1000-0900");
     let said = event("DTSTART;TZID=Europe/Berlin:20270327T120000\nDURATION:P1D\nRRULE:FREQ=DAILY;COUNT=2");
     assert_eq!(times(&read(&said, "20270301", "20270501")), "0327T1100-1000 0328T1000-1000");
@@ -41,12 +43,14 @@ fn an_end_is_as_far_away_as_it_was_and_a_day_is_as_long_as_it_is_there() {
 #[test]
 fn the_end_of_a_rule_is_a_time_and_not_a_clock() {
     // 17:00 in New York is 22:00 in UTC in winter, and 21:00 in summer.
-    let lines = event("DTSTART;TZID=America/New_York:20270301T170000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;UNTIL=20270315T210000Z");
+    let lines =
+        event("DTSTART;TZID=America/New_York:20270301T170000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;UNTIL=20270315T210000Z");
     assert_eq!(times(&read(&lines, "20270201", "20270501")), "0301T2200-2300 0308T2200-2300 0315T2100-2200");
     let before = lines.replace("20270315T210000Z", "20270315T205959Z");
     assert_eq!(times(&read(&before, "20270201", "20270501")), "0301T2200-2300 0308T2200-2300");
     // A day further on the clock of the place.
-    let east = event("DTSTART;TZID=Pacific/Auckland:20270602T080000\nDURATION:PT1H\nRRULE:FREQ=DAILY;UNTIL=20270603T200000Z");
+    let east =
+        event("DTSTART;TZID=Pacific/Auckland:20270602T080000\nDURATION:PT1H\nRRULE:FREQ=DAILY;UNTIL=20270603T200000Z");
     assert_eq!(times(&read(&east, "20270501", "20270701")), "0601T2000-2100 0602T2000-2100 0603T2000-2100");
 }
 
@@ -56,9 +60,15 @@ fn a_time_of_no_zone_is_of_the_object_s_or_of_the_calendar_s() {
     let found = read_in(Tz::America__New_York, &lines, "20270701", "20270801").unwrap();
     assert_eq!(times(&found), "0705T1300-1400 0712T1300-1400");
     let own = format!("X-WR-TIMEZONE:Europe/Berlin\n{lines}");
-    assert_eq!(times(&read_in(Tz::America__New_York, &own, "20270701", "20270801").unwrap()), "0705T0700-0800 0712T0700-0800");
+    assert_eq!(
+        times(&read_in(Tz::America__New_York, &own, "20270701", "20270801").unwrap()),
+        "0705T0700-0800 0712T0700-0800"
+    );
     let unknown = format!("X-WR-TIMEZONE:Nowhere\n{lines}");
-    assert_eq!(times(&read_in(Tz::America__New_York, &unknown, "20270701", "20270801").unwrap()), "0705T1300-1400 0712T1300-1400");
+    assert_eq!(
+        times(&read_in(Tz::America__New_York, &unknown, "20270701", "20270801").unwrap()),
+        "0705T1300-1400 0712T1300-1400"
+    );
 }
 
 /// A zone as Outlook writes it under a name that says nothing: Berlin's rules.
@@ -93,7 +103,10 @@ fn a_zone_that_is_told_wrongly_makes_its_event_odd() {
     let lines = event("DTSTART;TZID=Mine:20270322T090000\nDURATION:PT1H");
     for (zone, why) in [
         ("TZID:Mine", "a zone of it has neither STANDARD nor DAYLIGHT"),
-        ("TZID:Mine\nBEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETTO:+0100\nEND:STANDARD", "a zone of it has no TZOFFSETFROM"),
+        (
+            "TZID:Mine\nBEGIN:STANDARD\nDTSTART:19700101T000000\nTZOFFSETTO:+0100\nEND:STANDARD",
+            "a zone of it has no TZOFFSETFROM",
+        ),
         (
             "TZID:Mine\nBEGIN:STANDARD\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0100\nEND:STANDARD",
             "a zone of it has no DTSTART",
@@ -103,7 +116,8 @@ fn a_zone_that_is_told_wrongly_makes_its_event_odd() {
             "a zone of it: it repeats more than 2000 times",
         ),
     ] {
-        let found = read_in(Tz::UTC, &format!("BEGIN:VTIMEZONE\n{zone}\nEND:VTIMEZONE\n{lines}"), "20270301", "20270501");
+        let found =
+            read_in(Tz::UTC, &format!("BEGIN:VTIMEZONE\n{zone}\nEND:VTIMEZONE\n{lines}"), "20270301", "20270501");
         assert_eq!(found, Err(why.to_owned()), "{zone}");
     }
 }

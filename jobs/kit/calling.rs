@@ -170,9 +170,9 @@ pub(crate) fn again(fault: &StoreError) -> Failure {
     if fault.is_outage() { Failure::retry(reason) } else { Failure::fatal(reason) }
 }
 
-/// Providers without an address of their own are servers that people name, with a password.
+/// Calendar servers take a user and a password.
 fn has_password(entry: &Entry) -> bool {
-    entry.api_url.is_none()
+    matches!(entry.name, "caldav" | "apple")
 }
 
 fn limit_key(entry: &Entry, per: Per, integration: &str) -> String {

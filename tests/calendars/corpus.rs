@@ -9,8 +9,11 @@ use serde_json::Value;
 use super::town::Town;
 use crate::support::{House, until};
 
-const CASES: [(&str, &str); 2] =
-    [("google", include_str!("cases/google.json")), ("microsoft", include_str!("cases/graph.json"))];
+const CASES: [(&str, &str); 3] = [
+    ("google", include_str!("cases/google.json")),
+    ("microsoft", include_str!("cases/graph.json")),
+    ("caldav", include_str!("cases/ical.json")),
+];
 
 struct Case {
     provider: &'static str,

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use liaison_sandbox::{GoogleServer, MicrosoftServer, Reset, Series};
+use liaison_sandbox::{CalDavServer, GoogleServer, MicrosoftServer, Reset, Series};
 use liaison_store::{
     Added, BlockedTime, CalendarPlace, CalendarSync, DatabaseUrl, IntegrationKind, KeyRing, LogEntry, NewIntegration,
     Store, StoreOptions, Tokens,
@@ -18,6 +18,7 @@ pub(super) struct Town {
     pub(super) house: House,
     pub(super) google: GoogleServer,
     pub(super) microsoft: MicrosoftServer,
+    pub(super) caldav: CalDavServer,
     pub(super) store: Store,
     pub(super) runtime: Runtime,
 }
@@ -32,6 +33,7 @@ impl Town {
         let runtime = Runtime::new().expect("a runtime");
         let google = runtime.block_on(GoogleServer::start()).expect("a server");
         let microsoft = runtime.block_on(MicrosoftServer::start()).expect("a server");
+        let caldav = runtime.block_on(CalDavServer::start()).expect("a server");
         let secret = house.write("client-secret", "nobody asks\n");
         let house = house
             .set("LIAISON_PROVIDER__0__NAME", "google")
@@ -55,7 +57,7 @@ impl Town {
         let keys = std::fs::read_to_string(house.path("key")).expect("the key");
         let keys = KeyRing::parse(&keys).expect("keys");
         let store = runtime.block_on(Store::open(&url, keys, StoreOptions::default())).expect("the store");
-        Self { house, google, microsoft, store, runtime }
+        Self { house, google, microsoft, caldav, store, runtime }
     }
 
     /// An account whose organizer is called the same.
@@ -65,21 +67,32 @@ impl Town {
 
     pub(super) fn connect_for(&self, provider: &str, id: &str, organizer: &str) {
         let token = format!("token-of-{id}");
-        let desk = if provider == "google" { self.google.desk() } else { self.microsoft.desk() };
-        desk.admit(&token, id);
+        match provider {
+            "google" => self.google.desk().admit(&token, id),
+            "microsoft" => self.microsoft.desk().admit(&token, id),
+            _ => self.caldav.admit(id, &token),
+        }
         let new = NewIntegration {
             kind: IntegrationKind::Calendar,
             id: Some(id.to_owned()),
             fresh_id: String::new(),
             organizer_id: organizer.to_owned(),
             provider: provider.to_owned(),
-            provider_user_id: None,
+            provider_user_id: Some(id.to_owned()),
             provider_email: Some(format!("{organizer}@example.org")),
             tokens: Tokens { access_token: token, refresh_token: None, expires_at: None, scope: None },
         };
         let entry = LogEntry { id: format!("added-{id}"), created_at: *EPOCH, ..LogEntry::default() };
         let added = self.runtime.block_on(self.store.add_integration(new, *EPOCH, entry.into())).expect("add it");
         assert!(matches!(added, Added::New(_)), "{added:?}");
+        if provider == "caldav" {
+            let server_url = Some(self.caldav.calendar_url(id));
+            self.place(id, CalendarPlace { server_url, ..CalendarPlace::default() });
+        }
+    }
+
+    fn place(&self, id: &str, place: CalendarPlace) {
+        assert!(self.runtime.block_on(self.store.place_calendar(id, place, *EPOCH)).expect("place it"));
     }
 
     /// Say in which zone the calendar is, to whoever knows that.
@@ -87,28 +100,56 @@ impl Town {
         if provider == "google" {
             return self.google.zone(id, zone);
         }
-        let place = CalendarPlace { time_zone: Some(zone.to_owned()), ..CalendarPlace::default() };
-        assert!(self.runtime.block_on(self.store.place_calendar(id, place, *EPOCH)).expect("place it"));
+        self.place(id, CalendarPlace { time_zone: Some(zone.to_owned()), ..CalendarPlace::default() });
     }
 
-    /// Something happens in a calendar: `{"remove": id}`, `{"series": …}`, `{"zone": …}`, `{"expire": …}`, or an event.
+    /// Something happens in a calendar: `{"remove": id}`, `{"series": …}`, `{"zone": …}`, `{"expire": …}`, or an event: for
+    /// `CalDAV` `{"ics": name, "lines": […]}`.
     pub(super) fn happens(&self, provider: &str, id: &str, what: &Value) {
-        let is_google = provider == "google";
+        if let Some(zone) = what["zone"].as_str() {
+            return self.zone(provider, id, zone);
+        }
+        match provider {
+            "google" => self.happens_at_google(id, what),
+            "microsoft" => self.happens_at_microsoft(id, what),
+            _ => self.happens_at_home(id, what),
+        }
+    }
+
+    fn happens_at_google(&self, id: &str, what: &Value) {
         if let Some(event) = what["remove"].as_str() {
-            if is_google { self.google.remove(id, event) } else { self.microsoft.remove(id, event) }
+            self.google.remove(id, event);
         } else if what["series"].is_object() {
-            let series = series(&what["series"]);
-            if is_google { self.google.put_series(id, &series) } else { self.microsoft.put_series(id, &series) }
-        } else if let Some(zone) = what["zone"].as_str() {
-            self.zone(provider, id, zone);
+            self.google.put_series(id, &series(&what["series"]));
         } else if what["expire"].is_null() {
-            if is_google { self.google.put(id, what.clone()) } else { self.microsoft.put(id, what.clone()) }
-        } else if is_google {
+            self.google.put(id, what.clone());
+        } else {
             self.google.expire_cursors(id);
+        }
+    }
+
+    fn happens_at_microsoft(&self, id: &str, what: &Value) {
+        if let Some(event) = what["remove"].as_str() {
+            self.microsoft.remove(id, event);
+        } else if what["series"].is_object() {
+            self.microsoft.put_series(id, &series(&what["series"]));
+        } else if what["expire"].is_null() {
+            self.microsoft.put(id, what.clone());
         } else {
             let how = if what["expire"] == "not found" { Reset::NotFound } else { Reset::Gone };
             self.microsoft.expire_cursors(id, how);
         }
+    }
+
+    fn happens_at_home(&self, id: &str, what: &Value) {
+        if let Some(name) = what["remove"].as_str() {
+            return self.caldav.remove(id, &format!("{name}.ics"));
+        }
+        let name = what["ics"].as_str().expect("a name");
+        let lines = what["lines"].as_array().expect("lines").iter().filter_map(Value::as_str);
+        let all = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Tests//EN"].into_iter().chain(lines);
+        let text: String = all.chain(["END:VCALENDAR"]).map(|line| format!("{line}\r\n")).collect();
+        self.caldav.put(id, &format!("{name}.ics"), &text);
     }
 
     /// Ask for jobs about a calendar.

@@ -35,6 +35,8 @@ mod webhooks;
 #[cfg(test)]
 mod calendar_tests;
 #[cfg(test)]
+mod conflict_tests;
+#[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]
 mod grant_tests;

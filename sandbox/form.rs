@@ -9,7 +9,7 @@ pub(crate) fn form(body: &[u8]) -> HashMap<String, String> {
     pairs.map(|(name, value)| (decode(name), decode(value))).collect()
 }
 
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes().iter();
     while let Some(byte) = rest.next() {

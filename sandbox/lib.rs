@@ -6,10 +6,16 @@
 mod form;
 mod http;
 mod smtp_sink;
+mod stand_in;
 mod token_server;
+mod webex;
 mod webhook_receiver;
+mod zoom;
 
 pub use http::{Answer, Request};
 pub use smtp_sink::{BadDay, Mail, SmtpSettings, SmtpSink};
+pub use stand_in::Trouble;
 pub use token_server::{CLIENT_ID, CLIENT_SECRET, Issued, Mishap, Style, TokenServer};
+pub use webex::Webex;
 pub use webhook_receiver::WebhookReceiver;
+pub use zoom::Zoom;

@@ -6,6 +6,9 @@
 mod draft;
 mod event;
 mod fault;
+mod google;
+mod microsoft;
+mod registry;
 mod session;
 mod zones;
 
@@ -14,7 +17,10 @@ use std::{future::Future, pin::Pin};
 pub(crate) use draft::{Attendee, Draft, EventKey, EventMeeting, Join, Made};
 pub(crate) use event::{Change, Event, Next, Page, Shown, When, Window};
 pub(crate) use fault::Fault;
-pub(crate) use session::{Ask, Session};
+pub(crate) use microsoft::{Microsoft, OnlineMeeting};
+pub use registry::{Registry, default_api_url};
+pub(crate) use registry::{Bound, Entry, Login, MadeBy, Opening, Per, What, entry};
+pub(crate) use session::{Ask, Reply, Session};
 
 /// What a client answers, later. Boxed, so that a job need not know which provider it talks to.
 pub(crate) type Answering<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
@@ -28,7 +34,7 @@ pub(crate) trait Calendar: Send + Sync {
 
 /// A calendar that can be written. Every call says what shall be, so that it may be made again.
 pub(crate) trait CalendarWriter: Send + Sync {
-    /// Write the event. If one of its key is there, nothing is written and that one is the answer: see `Made::was_there`.
+    /// Write the event. If one of its key is there, nothing is written and that one is the answer: see `Made::differs`.
     /// One that was taken out before is put in again.
     fn create<'a>(&'a self, draft: &'a Draft) -> Answering<'a, Made>;
 

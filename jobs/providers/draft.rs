@@ -125,8 +125,9 @@ pub(crate) struct Made {
     /// Where its owner sees it.
     pub(crate) url: Option<String>,
     pub(crate) meeting: EventMeeting,
-    /// It was there before we asked: it is of the same key, but may be of an older draft.
-    pub(crate) was_there: bool,
+    /// It was there before, and is not as the draft says: of the same key, but of an older draft, or changed by somebody.
+    /// Whoever wants the draft updates it. Never after an update.
+    pub(crate) differs: bool,
 }
 
 #[cfg(test)]

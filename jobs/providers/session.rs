@@ -268,14 +268,39 @@ fn encoded(piece: &str) -> String {
 }
 
 #[cfg(test)]
+impl Session {
+    /// One that goes nowhere. It is noon.
+    pub(crate) fn of_a_test() -> Self {
+        let outbound = Outbound::new(&crate::kit::outbound::OutboundSettings::default()).expect("defaults are sound");
+        let now = "2027-01-12T12:00:00Z".parse().expect("a time");
+        Self::new("the calendar of acme", "https://api.acme.example/v3/", &outbound, Secret::new("t-secret"), now)
+    }
+}
+
+#[cfg(test)]
+impl Reply {
+    pub(crate) fn of_a_test(status: u16, headers: &[(&'static str, &str)], body: &str) -> Self {
+        let headers = headers.iter().map(|(name, value)| {
+            (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"))
+        });
+        let answer = Answer {
+            status: StatusCode::from_u16(status).expect("a status"),
+            headers: headers.collect(),
+            body: body.as_bytes().to_vec(),
+            end: End::Whole,
+            took: Duration::ZERO,
+            address: None,
+        };
+        Session::of_a_test().read(answer).expect("a whole answer")
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kit::outbound::OutboundSettings;
 
     fn session() -> Session {
-        let outbound = Outbound::new(&OutboundSettings::default()).unwrap();
-        let now = "2027-01-12T12:00:00Z".parse().unwrap();
-        Session::new("the calendar of acme", "https://api.acme.example/v3/", &outbound, Secret::new("t-secret"), now)
+        Session::of_a_test()
     }
 
     fn url(ask: Ask) -> String {
@@ -313,16 +338,7 @@ mod tests {
     #[test]
     fn a_token_is_neither_shown_nor_repeated() {
         let session = session();
-        let body = br#"{"error": "no such token t-secret"}"#.to_vec();
-        let answer = Answer {
-            status: StatusCode::FORBIDDEN,
-            headers: HeaderMap::new(),
-            body,
-            end: End::Whole,
-            took: Duration::ZERO,
-            address: None,
-        };
-        let reply = session.read(answer).unwrap();
+        let reply = Reply::of_a_test(403, &[], r#"{"error": "no such token t-secret"}"#);
         let words = session.words(&reply, "", reply.text("/error"));
         assert_eq!(words, "the calendar of acme answers 403: no such token [redacted]");
         assert!(!format!("{session:?} {reply:?}").contains("t-secret"));

@@ -5,6 +5,7 @@
 
 use std::{collections::HashMap, sync::LazyLock};
 
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
 const TABLE: &str = include_str!("windows_zones.csv");
@@ -33,6 +34,20 @@ pub(crate) fn windows(iana: &str) -> Option<&'static str> {
 pub(crate) fn zone(name: &str) -> Option<Tz> {
     let name = name.trim();
     name.parse().ok().or_else(|| iana(name)?.parse().ok())
+}
+
+/// The instant of a time on the clocks of a zone. As RFC 5545 has it: of a time that comes twice, the first; one that
+/// the clocks leave out is read as before they were put forward. None only at the ends of time.
+pub(crate) fn instant(zone: Tz, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+    // No zone has ever left out more than a day.
+    let step = TimeDelta::hours(24);
+    match zone.from_local_datetime(&local) {
+        LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => Some(at.to_utc()),
+        LocalResult::None => {
+            let before = zone.from_local_datetime(&local.checked_sub_signed(step)?).earliest()?;
+            before.to_utc().checked_add_signed(step)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -67,5 +82,20 @@ mod tests {
         }
         assert_eq!(windows("Europe/Berlin"), Some("W. Europe Standard Time"));
         assert_eq!(windows("Europe/Vienna"), None);
+    }
+
+    #[test]
+    fn a_time_that_clocks_leave_out_or_show_twice_is_one_instant() {
+        for (zone, local, instant_of) in [
+            (Tz::Europe__Berlin, "2027-01-12T10:00:00", "2027-01-12T09:00:00Z"),
+            // Left out: read with the offset of before, an hour later on the new clocks.
+            (Tz::Europe__Berlin, "2027-03-28T02:30:00", "2027-03-28T01:30:00Z"),
+            (Tz::Europe__Berlin, "2027-10-31T02:30:00", "2027-10-31T00:30:00Z"),
+            (Tz::America__New_York, "2027-03-14T02:15:00", "2027-03-14T07:15:00Z"),
+            // A whole day was left out.
+            (Tz::Pacific__Apia, "2011-12-30T12:00:00", "2011-12-30T22:00:00Z"),
+        ] {
+            assert_eq!(instant(zone, local.parse().unwrap()), Some(instant_of.parse().unwrap()), "{zone} {local}");
+        }
     }
 }

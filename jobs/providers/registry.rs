@@ -1,0 +1,346 @@
+//! Every provider, once: what it is called, what it can do, how it is opened, and what it allows.
+//!
+//! To add one: write its client, and its entry here. `docs/providers.md` shows the table, and a test compares the two.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use liaison_queue::Limit;
+
+use super::{Calendar, CalendarWriter, Fault, Microsoft, Session, google::Google};
+use crate::kit::{Secret, outbound::Outbound};
+
+/// Who makes a meeting, if anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MadeBy {
+    Nobody,
+    /// It comes with an event of the calendar, and not without.
+    Event,
+    /// It stands by itself.
+    Provider,
+}
+
+/// What is counted for a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Calls,
+    /// Meetings that are created or changed.
+    Meetings,
+}
+
+/// For whom it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Per {
+    /// The account that is connected: a user, a mailbox.
+    Account,
+    /// All accounts that we serve there.
+    Client,
+}
+
+/// One limit that the provider has, or that we keep to by default.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bound {
+    pub(crate) what: What,
+    pub(crate) per: Per,
+    pub(crate) limit: Limit,
+}
+
+impl Bound {
+    const fn calls(per: Per, limit: Limit) -> Self {
+        Self { what: What::Calls, per, limit }
+    }
+
+    const fn meetings(limit: Limit) -> Self {
+        Self { what: What::Meetings, per: Per::Account, limit }
+    }
+}
+
+/// How a client of an account says who it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Login {
+    Token(Secret),
+    Password { user: String, password: Secret },
+}
+
+/// What a client is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Opening<'a> {
+    pub(crate) login: Login,
+    /// Which of the account's calendars; none: its main one.
+    pub(crate) calendar: Option<&'a str>,
+    /// Where the calendar is, if its owner said so.
+    pub(crate) server: Option<&'a str>,
+    /// In which zone it is, if we know: days are days there, and so are times of no zone.
+    pub(crate) zone: Option<Tz>,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// How a provider's client is made: from what the account says, the way out, and the configured address.
+type Open<T> = fn(&Opening<'_>, &Outbound, &str) -> Result<Box<T>, Fault>;
+
+/// One provider.
+pub(crate) struct Entry {
+    pub(crate) name: &'static str,
+    /// What accounts call it as well.
+    pub(crate) aliases: &'static [&'static str],
+    /// None: there is no one address; each account has its own.
+    pub(crate) api_url: Option<&'static str>,
+    /// None: it has no calendars to read, or to write.
+    pub(crate) reads: Option<Open<dyn Calendar>>,
+    pub(crate) writes: Option<Open<dyn CalendarWriter>>,
+    pub(crate) meetings: MadeBy,
+    /// What its owner has to consent to. A scope in brackets is needed for meetings alone.
+    pub(crate) scopes: &'static [&'static str],
+    pub(crate) limits: &'static [Bound],
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// In the order of the table in `docs/providers.md`.
+pub(crate) const ENTRIES: &[Entry] = &[
+    Entry {
+        name: "google",
+        aliases: &["google_meet"],
+        api_url: Some("https://www.googleapis.com/calendar/v3"),
+        reads: Some(|opening, outbound, base| Ok(Box::new(google(opening, outbound, base)?))),
+        writes: Some(|opening, outbound, base| Ok(Box::new(google(opening, outbound, base)?))),
+        meetings: MadeBy::Event,
+        scopes: &["https://www.googleapis.com/auth/calendar.events"],
+        // Its own: 600 a minute for each user, 10,000 for each project. Of meetings it says nothing; 1,000 a day is ours.
+        limits: &[
+            Bound::calls(Per::Account, Limit::bucket(600, MINUTE, 100)),
+            Bound::calls(Per::Client, Limit::bucket(10_000, MINUTE, 1_000)),
+            Bound::meetings(Limit::daily(1_000, Tz::UTC)),
+        ],
+    },
+    Entry {
+        name: "microsoft",
+        aliases: &["outlook", "microsoft_teams"],
+        api_url: Some("https://graph.microsoft.com/v1.0"),
+        reads: Some(|opening, outbound, base| Ok(Box::new(microsoft(opening, outbound, base)?))),
+        writes: Some(|opening, outbound, base| Ok(Box::new(microsoft(opening, outbound, base)?))),
+        meetings: MadeBy::Provider,
+        scopes: &["offline_access", "Calendars.ReadWrite", "(OnlineMeetings.ReadWrite)"],
+        // Its own: four at once and 10,000 in ten minutes for each mailbox. 500 meetings a day is ours; it allows 2,000 a
+        // month.
+        limits: &[
+            Bound::calls(Per::Account, Limit::concurrent(4)),
+            Bound::calls(Per::Account, Limit::bucket(10_000, Duration::from_mins(10), 500)),
+            Bound::meetings(Limit::daily(500, Tz::UTC)),
+        ],
+    },
+    Entry {
+        name: "caldav",
+        aliases: &["apple"],
+        api_url: None,
+        reads: None,
+        writes: None,
+        meetings: MadeBy::Nobody,
+        scopes: &[],
+        // A server may be a small machine at somebody's home.
+        limits: &[Bound::calls(Per::Account, Limit::concurrent(2))],
+    },
+    Entry {
+        name: "zoom",
+        aliases: &[],
+        api_url: Some("https://api.zoom.us/v2"),
+        reads: None,
+        writes: None,
+        meetings: MadeBy::Provider,
+        scopes: &["meeting:read", "meeting:write", "user:read"],
+        // Its own: 100 creations and changes for each user and UTC day. 1,000 a day for all of an account's calls is ours.
+        limits: &[
+            Bound::meetings(Limit::daily(100, Tz::UTC)),
+            Bound::calls(Per::Account, Limit::daily(1_000, Tz::UTC)),
+            Bound::calls(Per::Account, Limit::per_second(2)),
+        ],
+    },
+    Entry {
+        name: "webex",
+        aliases: &[],
+        api_url: Some("https://webexapis.com/v1"),
+        reads: None,
+        writes: None,
+        meetings: MadeBy::Provider,
+        scopes: &["meeting:schedules_read", "meeting:schedules_write", "spark:people_read"],
+        // Its own: 100 meetings in 24 hours for each user.
+        limits: &[Bound::meetings(Limit::window(100, Duration::from_hours(24)))],
+    },
+];
+
+/// The entry of this name or alias.
+pub(crate) fn entry(name: &str) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|entry| entry.name == name || entry.aliases.contains(&name))
+}
+
+/// Where a built-in provider is called, unless the configuration says otherwise.
+#[must_use]
+pub fn default_api_url(name: &str) -> Option<&'static str> {
+    ENTRIES.iter().find(|entry| entry.name == name)?.api_url
+}
+
+/// All providers as they are configured.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    outbound: Outbound,
+    bases: BTreeMap<String, String>,
+}
+
+impl Registry {
+    /// `bases` are the addresses that the operator wrote, by the provider's own name.
+    #[must_use]
+    pub fn new(outbound: Outbound, bases: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { outbound, bases: bases.into_iter().collect() }
+    }
+
+    /// To read the calendar of an account at the provider that it calls `name`.
+    pub(crate) fn calendar(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn Calendar>, Fault> {
+        let entry = known(name)?;
+        let open = entry.reads.ok_or_else(|| lacks(entry, "no calendars that can be read"))?;
+        open(opening, &self.outbound, self.base(entry))
+    }
+
+    /// To write into it.
+    pub(crate) fn writer(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn CalendarWriter>, Fault> {
+        let entry = known(name)?;
+        let open = entry.writes.ok_or_else(|| lacks(entry, "no calendars that can be written"))?;
+        open(opening, &self.outbound, self.base(entry))
+    }
+
+    /// For clients of what only one provider has, such as Teams.
+    pub(crate) fn microsoft(&self, opening: &Opening<'_>) -> Result<Microsoft, Fault> {
+        microsoft(opening, &self.outbound, self.base(known("microsoft")?))
+    }
+
+    /// A session with a token, at a provider that has one address. `who` is how it is called in messages.
+    pub(crate) fn session(
+        &self,
+        name: &str,
+        who: &'static str,
+        token: Secret,
+        now: DateTime<Utc>,
+    ) -> Result<Session, Fault> {
+        Ok(Session::new(who, self.base(known(name)?), &self.outbound, token, now))
+    }
+
+    fn base(&self, entry: &Entry) -> &str {
+        self.bases.get(entry.name).map(String::as_str).or(entry.api_url).unwrap_or_default()
+    }
+}
+
+fn known(name: &str) -> Result<&'static Entry, Fault> {
+    entry(name).ok_or_else(|| {
+        let names: Vec<_> = ENTRIES.iter().map(|entry| entry.name).collect();
+        Fault::Misconfigured { why: format!("no client for the provider `{name}`; there are {}", names.join(", ")) }
+    })
+}
+
+fn lacks(entry: &Entry, what: &str) -> Fault {
+    Fault::Misconfigured { why: format!("{} has {what}; disconnect the account, or correct its provider", entry.name) }
+}
+
+fn token<'a>(opening: &'a Opening<'_>, who: &str) -> Result<&'a Secret, Fault> {
+    match &opening.login {
+        Login::Token(token) => Ok(token),
+        Login::Password { .. } => {
+            Err(Fault::Misconfigured { why: format!("{who} takes a token, and the account has a password") })
+        }
+    }
+}
+
+fn google(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Google, Fault> {
+    let token = token(opening, "google")?.clone();
+    let session = Session::new("the calendar of google", base, outbound, token, opening.now);
+    Ok(Google::new(session, opening.calendar))
+}
+
+fn microsoft(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Microsoft, Fault> {
+    let token = token(opening, "microsoft")?.clone();
+    let session = Session::new("the calendar of microsoft", base, outbound, token, opening.now);
+    Ok(Microsoft::new(session, opening.calendar))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::kit::{outbound::OutboundSettings, tokens::KNOWN_PROVIDERS};
+
+    const PAGE: &str = include_str!("../../docs/providers.md");
+
+    fn row(entry: &Entry) -> String {
+        let names = std::iter::once(&entry.name).chain(entry.aliases);
+        let names: Vec<_> = names.map(|name| format!("`{name}`")).collect();
+        let yes = |is: bool| if is { "yes" } else { "–" };
+        let meetings = match entry.meetings {
+            MadeBy::Nobody => "–",
+            MadeBy::Event => "with an event",
+            MadeBy::Provider => "yes",
+        };
+        let url = entry.api_url.map_or_else(|| "each account's own".to_owned(), |url| format!("`{url}`"));
+        let mut text = format!("| {} | {} ", names.join(", "), yes(entry.reads.is_some()));
+        write!(text, "| {} | {meetings} | {url} |", yes(entry.writes.is_some())).unwrap();
+        text
+    }
+
+    #[test]
+    fn the_page_shows_what_each_provider_can_do() {
+        let shown: Vec<_> = PAGE.lines().filter(|line| line.starts_with("| `")).collect();
+        let rows: Vec<_> = ENTRIES.iter().map(row).collect();
+        assert_eq!(shown, rows, "docs/providers.md and jobs/providers/registry.rs differ");
+    }
+
+    #[test]
+    fn every_name_is_that_of_one_provider_and_every_limit_can_be_kept() {
+        let mut names: Vec<_> = ENTRIES.iter().flat_map(|entry| entry.aliases.iter().chain([&entry.name])).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        for entry in ENTRIES {
+            for bound in entry.limits {
+                bound.limit.check().unwrap_or_else(|why| panic!("{}: {why}", entry.name));
+            }
+        }
+    }
+
+    #[test]
+    fn who_gives_tokens_is_called_the_same_here() {
+        for known in KNOWN_PROVIDERS {
+            let here = entry(known.name).unwrap_or_else(|| panic!("{} has no entry", known.name));
+            for name in known.serves {
+                assert_eq!(entry(name).map(|found| found.name), Some(here.name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_provider_cannot_do_is_said_and_never_passed_over() {
+        let registry = Registry::new(Outbound::new(&OutboundSettings::default()).unwrap(), []);
+        let opening = |login| Opening {
+            login,
+            calendar: None,
+            server: None,
+            zone: None,
+            now: "2027-01-12T12:00:00Z".parse().unwrap(),
+        };
+        let token = opening(Login::Token(Secret::new("t")));
+        assert!(registry.calendar("outlook", &token).is_ok() && registry.writer("google", &token).is_ok());
+        for (name, said) in [("zoom", "no calendars that can be read"), ("acme", "no client for the provider `acme`")] {
+            let fault = registry.calendar(name, &token).map(drop).unwrap_err();
+            assert!(matches!(&fault, Fault::Misconfigured { why } if why.contains(said)), "{fault}");
+        }
+        let password = opening(Login::Password { user: "u".to_owned(), password: Secret::new("hunter2") });
+        let fault = registry.writer("google", &password).map(drop).unwrap_err();
+        assert!(matches!(&fault, Fault::Misconfigured { why } if why.contains("takes a token")), "{fault}");
+        assert!(!format!("{password:?}").contains("hunter2"));
+    }
+}

@@ -1,9 +1,10 @@
 //! What stands in a calendar, the same for all providers: instances that take place, never rules that make them.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 /// Which part of a calendar is mirrored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Window {
     pub(crate) from: DateTime<Utc>,
     pub(crate) to: DateTime<Utc>,

@@ -26,6 +26,21 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// One word for counters and columns.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Retry { .. } => "retry",
+            Self::Limited { .. } => "limited",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::Reconnect { .. } => "reconnect",
+            Self::Gone { .. } => "gone",
+            Self::Expired { .. } => "expired",
+            Self::Conflict { .. } => "conflict",
+            Self::Refused { .. } => "refused",
+            Self::Misconfigured { .. } => "misconfigured",
+        }
+    }
+
     pub(crate) fn why(&self) -> &str {
         match self {
             Self::Retry { why, .. }

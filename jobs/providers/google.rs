@@ -61,7 +61,12 @@ impl Google {
         let list: List<'_> = self.session.parsed(&reply)?;
         let next = match (list.next_page_token, list.next_sync_token) {
             (Some(page), _) => Next::Page(cursor.on(page).text()),
-            (None, sync) => Next::End(sync.map(|sync| Cursor::since(sync).text())),
+            (None, Some(sync)) => Next::End(Some(Cursor::since(sync).text())),
+            // Whoever took this for the end would take all that did not come for deleted.
+            (None, None) => {
+                let why = format!("{} answers with a page that is neither followed by one nor the last", self.session.who);
+                return Err(Fault::Retry { after: None, why });
+            }
         };
         let zone = list.time_zone.as_deref().and_then(super::zones::zone);
         let changes = list.items.iter().map(|item| item::change(item.get(), zone)).collect();

@@ -36,8 +36,8 @@ pub(super) fn of(session: &Session, reply: &Reply) -> Fault {
         (403, "rateLimitExceeded" | "userRateLimitExceeded" | "quotaExceeded") => Fault::Limited { after, why },
         (403, "insufficientPermissions") => Fault::Reconnect { why },
         (403, "accessNotConfigured") => Fault::Misconfigured { why },
-        (404, _) | (410, "deleted") => Fault::Gone { why },
-        (410, _) => Fault::Expired { why },
+        (410, "fullSyncRequired" | "updatedMinTooLongAgo") => Fault::Expired { why },
+        (404 | 410, _) => Fault::Gone { why },
         (409 | 412, _) => Fault::Conflict { why },
         _ => Fault::Refused { why },
     }
@@ -66,21 +66,6 @@ fn until_tomorrow(now: DateTime<Utc>) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// What is to be done, in one letter or two.
-    fn kind(fault: &Fault) -> &'static str {
-        match fault {
-            Fault::Retry { .. } => "retry",
-            Fault::Limited { .. } => "limited",
-            Fault::Unauthorized { .. } => "unauthorized",
-            Fault::Reconnect { .. } => "reconnect",
-            Fault::Gone { .. } => "gone",
-            Fault::Expired { .. } => "expired",
-            Fault::Conflict { .. } => "conflict",
-            Fault::Refused { .. } => "refused",
-            Fault::Misconfigured { .. } => "misconfigured",
-        }
-    }
 
     fn said(domain: &str, reason: &str, location: &str, code: u16) -> String {
         serde_json::json!({"error": {
@@ -123,7 +108,7 @@ mod tests {
             (503, "global", "backendError", "retry"),
         ] {
             let fault = of(&session, &Reply::of_a_test(status, &[], &said(domain, reason, "", status)));
-            assert_eq!(kind(&fault), wanted, "{status} {reason}");
+            assert_eq!(fault.kind(), wanted, "{status} {reason}");
             assert!(fault.why().contains(&format!("{status}")) && fault.why().contains(reason), "{fault}");
         }
     }
@@ -134,7 +119,7 @@ mod tests {
         for status in [302, 400, 401, 403, 404, 409, 410, 412, 500, 503] {
             for body in ["<html>Sign in to the network</html>", "", "[]"] {
                 let fault = of(&session, &Reply::of_a_test(status, &[], body));
-                assert_eq!(kind(&fault), "retry", "{status} {body}");
+                assert_eq!(fault.kind(), "retry", "{status} {body}");
             }
         }
     }
@@ -161,7 +146,7 @@ mod tests {
         let session = Session::of_a_test();
         for (location, wanted) in [("pageToken", "expired"), ("syncToken", "expired"), ("timeMin", "refused")] {
             let reply = Reply::of_a_test(400, &[], &said("global", "invalid", location, 400));
-            assert_eq!(kind(&of_reading(&session, &reply)), wanted, "{location}");
+            assert_eq!(of_reading(&session, &reply).kind(), wanted, "{location}");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::{fmt, sync::Arc};
 use liaison_queue::Producer;
 use liaison_store::Store;
 
-use super::{Mailer, Retention, TokenKeeper, outbound::Outbound};
-use crate::send_webhook::Webhooks;
+use super::{Mailer, MeetingRules, Retention, TokenKeeper, outbound::Outbound};
+use crate::{providers::Registry, send_webhook::Webhooks};
 
 pub struct Services {
     /// None only where nothing is recorded, as in a benchmark of the bare queue.
@@ -20,6 +20,10 @@ pub struct Services {
     /// What deliveries of webhooks share.
     pub webhooks: Webhooks,
     pub retention: Retention,
+    /// How providers are called.
+    pub providers: Registry,
+    /// What holds for all meetings.
+    pub meetings: MeetingRules,
 }
 
 impl fmt::Debug for Services {

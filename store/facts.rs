@@ -3,6 +3,7 @@
 
 use diesel::result::QueryResult;
 
+use crate::calendars::{self, SyncFailure};
 use crate::connection::AnyConnection;
 use crate::deliveries::{self, Attempt};
 use crate::logs::{self, LogEntry};
@@ -19,6 +20,8 @@ pub enum Fact {
     Suppressed(SuppressedAddress),
     /// Of a delivery.
     Attempt(Box<Attempt>),
+    /// A calendar could not be synchronised.
+    SyncFailed(SyncFailure),
 }
 
 impl Fact {
@@ -29,6 +32,7 @@ impl Fact {
             Self::Notified(told) => told.make_storable(),
             Self::Suppressed(entry) => entry.make_storable(),
             Self::Attempt(attempt) => attempt.make_storable(),
+            Self::SyncFailed(failure) => failure.make_storable(),
         }
     }
 }
@@ -47,6 +51,7 @@ pub(crate) fn write<'a>(
                 Fact::Suppressed(entry) => notifications::suppress(connection, entry)?,
                 Fact::Log(entry) => lines.push((entry, Some(run.job_id.as_str()))),
                 Fact::Attempt(attempt) => attempts.push((run, number, &**attempt)),
+                Fact::SyncFailed(failure) => calendars::count_failure(connection, failure)?,
             }
         }
     }

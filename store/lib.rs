@@ -4,6 +4,7 @@
 //! connection or a row. Every call is one transaction on a small pool of blocking threads: a store that dies half-way
 //! has done all of a call or none of it.
 
+mod calendars;
 mod connection;
 mod dead_letters;
 mod deliveries;
@@ -35,6 +36,8 @@ mod video;
 mod webhooks;
 
 #[cfg(test)]
+mod calendar_tests;
+#[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]
 mod grant_tests;
@@ -49,6 +52,10 @@ mod test_database;
 #[cfg(test)]
 mod test_postgres;
 
+pub use calendars::{
+    Applied, Block, BlockedTime, CalendarSync, Conflict, ConflictFilter, ConflictKind, ConflictStatus, EventTime, Kept,
+    MirroredEvent, Observed, OpenRound, Portion, Resolved, RoundEnd, RoundKind, SyncFailure, SyncPage,
+};
 pub use dead_letters::{DeadCursor, DeadFilter, DeadLetter};
 pub use deliveries::{Attempt, AttemptRow, Call, Delivery, DeliveryFilter, DeliveryStatus};
 pub use error::StoreError;

@@ -62,6 +62,8 @@ pub struct Meeting {
     pub booking_id: String,
     /// Of the booking.
     pub version: i64,
+    /// For which version it was made; what came after changed it.
+    pub made_for: Option<i64>,
     pub organizer_id: String,
     pub provider: Option<String>,
     pub integration_id: Option<String>,
@@ -107,6 +109,7 @@ impl Meeting {
         Self {
             booking_id: booking_id.to_owned(),
             version,
+            made_for: None,
             organizer_id: organizer_id.to_owned(),
             provider: None,
             integration_id: None,
@@ -171,6 +174,7 @@ impl Store {
         Ok(Meeting {
             booking_id: row.booking_id,
             version: row.version,
+            made_for: row.made_for,
             organizer_id: row.organizer_id,
             provider: row.provider,
             integration_id: row.integration_id,
@@ -216,6 +220,7 @@ fn put(connection: &mut AnyConnection, row: &Meeting, (host_url, passcode): Seal
     let next = row.turn + 1;
     let values = (
         t::version.eq(row.version),
+        t::made_for.eq(row.made_for),
         t::organizer_id.eq(&row.organizer_id),
         t::provider.eq(row.provider.as_deref()),
         t::integration_id.eq(row.integration_id.as_deref()),
@@ -256,6 +261,7 @@ fn text(opened: Vec<u8>) -> Result<String, KeyError> {
 struct Row {
     booking_id: String,
     version: i64,
+    made_for: Option<i64>,
     organizer_id: String,
     provider: Option<String>,
     integration_id: Option<String>,
@@ -290,6 +296,7 @@ mod tests {
 
     fn made(version: i64) -> Meeting {
         Meeting {
+            made_for: Some(version),
             provider: Some("zoom".to_owned()),
             integration_id: Some("z".to_owned()),
             external_id: Some("123".to_owned()),

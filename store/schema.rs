@@ -86,6 +86,9 @@ diesel::table! {
         sync_token -> Nullable<Text>,
         sync_errors -> Integer,
         sync_enabled -> Bool,
+        server_url -> Nullable<Text>,
+        time_zone -> Nullable<Text>,
+        sync_error -> Nullable<Text>,
     }
 }
 
@@ -241,9 +244,102 @@ diesel::table! {
 }
 
 diesel::table! {
+    calendar_events (integration_id, event_id) {
+        integration_id -> Text,
+        event_id -> Text,
+        series_id -> Nullable<Text>,
+        uid -> Nullable<Text>,
+        starts_at -> Nullable<Timestamp>,
+        ends_at -> Nullable<Timestamp>,
+        first_day -> Nullable<Date>,
+        after_day -> Nullable<Date>,
+        title -> Nullable<Text>,
+        shown -> Text,
+        declined -> Bool,
+        private -> Bool,
+        version -> Nullable<Text>,
+        round -> Integer,
+        changed -> Bool,
+        gone -> Bool,
+    }
+}
+
+diesel::table! {
+    calendar_syncs (integration_id) {
+        integration_id -> Text,
+        step -> Integer,
+        round -> Integer,
+        covers_from -> Nullable<Timestamp>,
+        covers_until -> Nullable<Timestamp>,
+        disables -> Integer,
+        blocks_version -> Integer,
+        blocks_told -> Integer,
+        kind -> Nullable<Text>,
+        position -> Nullable<Text>,
+        window_from -> Nullable<Timestamp>,
+        window_until -> Nullable<Timestamp>,
+        pages -> Integer,
+        changes -> Integer,
+        restarts -> Integer,
+        landmark -> Nullable<Text>,
+        job_id -> Nullable<Text>,
+        started_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    odd_events (integration_id, event_id) {
+        integration_id -> Text,
+        event_id -> Text,
+        reason -> Text,
+        first_seen_at -> Timestamp,
+        last_seen_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    blocked_times (id) {
+        id -> Text,
+        organizer_id -> Text,
+        integration_id -> Nullable<Text>,
+        external_event_id -> Nullable<Text>,
+        external_uid -> Nullable<Text>,
+        source -> Text,
+        starts_at -> Timestamp,
+        ends_at -> Timestamp,
+        all_day -> Bool,
+        tentative -> Bool,
+        title -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+        checked_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    calendar_conflicts (id) {
+        id -> Text,
+        organizer_id -> Text,
+        kind -> Text,
+        block_id -> Text,
+        other_block_id -> Text,
+        overlap_from -> Timestamp,
+        overlap_until -> Timestamp,
+        suggestion -> Text,
+        status -> Text,
+        resolution -> Nullable<Text>,
+        resolved_by -> Nullable<Text>,
+        detected_at -> Timestamp,
+        resolved_at -> Nullable<Timestamp>,
+        told -> Bool,
+    }
+}
+
+diesel::table! {
     meetings (booking_id) {
         booking_id -> Text,
         version -> BigInt,
+        made_for -> Nullable<BigInt>,
         organizer_id -> Text,
         provider -> Nullable<Text>,
         integration_id -> Nullable<Text>,

@@ -6,6 +6,7 @@ use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQ
 
 use super::grants::{Sealed, disconnected};
 use super::{AccountId, IntegrationKind, Tokens, find, in_table};
+use crate::calendars;
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::logs::Line;
@@ -69,6 +70,9 @@ impl Store {
                 Some(_) => {
                     let recovered = disconnected(connection, &account)?;
                     renew(connection, &keys, &account, (&new, recovered.is_some()), now.naive_utc())?;
+                    if new.kind == IntegrationKind::Calendar {
+                        calendars::enable(connection, &account.id)?;
+                    }
                     Added::Renewed { account: account.clone(), recovered }
                 }
             };
@@ -97,6 +101,9 @@ impl Store {
                 .set((t::is_active.eq(active), t::updated_at.eq(now.naive_utc())))
                 .execute(connection))?;
             if updated > 0 {
+                if active && kind == IntegrationKind::Calendar {
+                    calendars::enable(connection, &id)?;
+                }
                 line.write(connection)?;
             }
             Ok(updated > 0)

@@ -5,6 +5,8 @@ CREATE TABLE meetings (
     booking_id     TEXT    NOT NULL PRIMARY KEY,
     -- Of the booking, as its host counts.
     version        INTEGER NOT NULL,
+    -- For which version the meeting was made; what came after changed it.
+    made_for       INTEGER,
     organizer_id   TEXT    NOT NULL,
     provider       TEXT,
     integration_id TEXT,

@@ -1,0 +1,53 @@
+-- When organizers are busy. The daemon writes rows of the source `synced`; hosts write theirs, of the source `manual`,
+-- and give them another `updated_at` whenever they change them.
+CREATE TABLE blocked_times (
+    id                TEXT    NOT NULL PRIMARY KEY,
+    organizer_id      TEXT    NOT NULL,
+    integration_id    TEXT,
+    external_event_id TEXT,
+    -- What the event is called in all calendars: one that stands in two of them is no conflict.
+    external_uid      TEXT,
+    source            TEXT    NOT NULL DEFAULT 'manual' CHECK (source IN ('manual', 'synced')),
+    starts_at         TIMESTAMPTZ NOT NULL,
+    ends_at           TIMESTAMPTZ NOT NULL CHECK (ends_at > starts_at),
+    all_day           BOOLEAN NOT NULL DEFAULT FALSE,
+    tentative         BOOLEAN NOT NULL DEFAULT FALSE,
+    title             TEXT,
+    created_at        TIMESTAMPTZ NOT NULL,
+    updated_at        TIMESTAMPTZ NOT NULL,
+    -- The daemon's: the `updated_at` for which conflicts were looked for.
+    checked_at        TIMESTAMPTZ
+);
+
+CREATE INDEX blocked_times_by_organizer ON blocked_times (organizer_id, ends_at);
+CREATE INDEX blocked_times_by_integration ON blocked_times (integration_id) WHERE integration_id IS NOT NULL;
+-- Manual ones that are new or were changed since they were looked at.
+CREATE INDEX blocked_times_by_check ON blocked_times (organizer_id, id)
+    WHERE source = 'manual' AND (checked_at IS NULL OR checked_at <> updated_at);
+
+-- Two blocked times of one organizer at one time. Nobody but a person resolves them.
+CREATE TABLE calendar_conflicts (
+    id             TEXT    NOT NULL PRIMARY KEY,
+    organizer_id   TEXT    NOT NULL,
+    -- `manual_synced` or `between_calendars`.
+    kind           TEXT    NOT NULL,
+    -- The manual one, or the one with the lesser id; and the other one.
+    block_id       TEXT    NOT NULL,
+    other_block_id TEXT    NOT NULL,
+    overlap_from   TIMESTAMPTZ NOT NULL,
+    overlap_until  TIMESTAMPTZ NOT NULL,
+    -- `manual`, `synced` or `both`: what to keep.
+    suggestion     TEXT    NOT NULL,
+    -- `open`, `resolved` by somebody, or `gone` because they do not overlap any more.
+    status         TEXT    NOT NULL,
+    resolution     TEXT,
+    resolved_by    TEXT,
+    detected_at    TIMESTAMPTZ NOT NULL,
+    resolved_at    TIMESTAMPTZ,
+    -- Hosts were told.
+    told           BOOLEAN NOT NULL DEFAULT FALSE
+);
+
+CREATE INDEX calendar_conflicts_by_organizer ON calendar_conflicts (organizer_id, detected_at);
+CREATE INDEX calendar_conflicts_by_time ON calendar_conflicts (detected_at);
+CREATE INDEX calendar_conflicts_open ON calendar_conflicts (organizer_id, id) WHERE status = 'open';

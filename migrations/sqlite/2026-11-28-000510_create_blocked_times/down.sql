@@ -1,0 +1,2 @@
+DROP TABLE calendar_conflicts;
+DROP TABLE blocked_times;

@@ -18,10 +18,11 @@ pub mod signature;
 pub mod tokens;
 mod trace;
 mod traceparent;
+mod written;
 
-pub(crate) use booking::{Booking, Name, store_failure};
+pub(crate) use booking::{Booking, Name, event_lock, meeting_lock, store_failure};
 pub use context::{Context, Surroundings};
-pub(crate) use desk::Trouble;
+pub(crate) use desk::{Trouble, limit_ends};
 pub(crate) use job::Job;
 pub use job::{Entry, Sample};
 pub use journal::Journal;
@@ -36,3 +37,4 @@ pub use services::Services;
 pub(crate) use tokens::{Denied, Need, NoToken, TokenKeeper, TokenSettings};
 pub use trace::{Attribute, Child, Kind, Sink, Span, Trace, nanos};
 pub use traceparent::Traceparent;
+pub(crate) use written::{event_lane, put_event, written_calendar};

@@ -371,6 +371,7 @@ diesel::table! {
         etag -> Nullable<Text>,
         status -> Text,
         reason -> Nullable<Text>,
+        asked_at -> Timestamp,
         starts_at -> Timestamp,
         ends_at -> Timestamp,
         turn -> Integer,

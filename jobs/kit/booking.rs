@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use liaison_store::StoreError;
 use liaison_queue::outcome::Failure;
+use liaison_store::StoreError;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::providers::{Attendee, Draft, EventKey};
@@ -182,6 +182,16 @@ impl Booking {
             tell_attendees: tells,
         }
     }
+}
+
+/// The limit under which one job at a time has to do with the meeting of a booking.
+pub(crate) fn meeting_lock(booking_id: &str) -> String {
+    format!("meeting:{}", Booking::key(booking_id))
+}
+
+/// The same, for its event in one calendar.
+pub(crate) fn event_lock(booking_id: &str, integration_id: &str) -> String {
+    format!("event:{}", EventKey::of(&["lock", booking_id, integration_id]))
 }
 
 /// A store that is away comes back; anything else of it does not mend itself.

@@ -10,6 +10,8 @@ CREATE TABLE external_events (
     etag           TEXT,
     status         TEXT    NOT NULL,
     reason         TEXT,
+    -- When its host asked for this version.
+    asked_at       TIMESTAMPTZ NOT NULL,
     starts_at      TIMESTAMPTZ NOT NULL,
     ends_at        TIMESTAMPTZ NOT NULL,
     turn           INTEGER NOT NULL DEFAULT 1,

@@ -11,6 +11,8 @@ CREATE TABLE external_events (
     etag           TEXT,
     status         TEXT    NOT NULL,
     reason         TEXT,
+    -- When its host asked for this version.
+    asked_at       TEXT NOT NULL,
     starts_at      TEXT NOT NULL,
     ends_at        TEXT NOT NULL,
     turn           INTEGER NOT NULL DEFAULT 1,

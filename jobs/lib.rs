@@ -28,6 +28,7 @@ pub use kit::{
 };
 pub use kit::{http, outbound, signature};
 use notify_integration_disconnected::NotifyIntegrationDisconnected;
+pub use providers::{Registry, default_api_url};
 use refresh_expired_tokens::RefreshExpiredTokens;
 use refresh_token::RefreshToken;
 use remove_calendar_event::RemoveCalendarEvent;

@@ -26,8 +26,8 @@ pub(crate) use event::{Change, Event, Next, Page, Shown, When, Window};
 pub(crate) use fault::Fault;
 pub(crate) use meeting::{Meeting, MeetingDraft, MeetingSettings, Meetings};
 pub(crate) use microsoft::{Microsoft, OnlineMeeting};
-pub use registry::{Registry, default_api_url};
 pub(crate) use registry::{Bound, Entry, Login, MadeBy, Opening, Per, What, entry};
+pub use registry::{Registry, default_api_url};
 pub(crate) use session::{Ask, Reply, Session};
 pub(crate) use zones::zone;
 

@@ -3,19 +3,26 @@
 //! Each listens on the loopback interface only, keeps what it is told in memory within a limit, and leaves no task behind
 //! when it is stopped. It knows nothing of queues, stores and jobs: it sees what a provider would see.
 
+mod desk;
 mod form;
+mod google;
 mod http;
+mod microsoft;
+mod query;
+mod series;
 mod smtp_sink;
-mod stand_in;
 mod token_server;
 mod webex;
 mod webhook_receiver;
 mod zoom;
 
+pub use desk::{Api, Desk, Refusal, Said, Trouble};
+pub use google::GoogleServer;
 pub use http::{Answer, Request};
+pub use microsoft::{MicrosoftServer, Reset};
+pub use series::Series;
 pub use smtp_sink::{BadDay, Mail, SmtpSettings, SmtpSink};
-pub use stand_in::Trouble;
 pub use token_server::{CLIENT_ID, CLIENT_SECRET, Issued, Mishap, Style, TokenServer};
-pub use webex::Webex;
+pub use webex::WebexServer;
 pub use webhook_receiver::WebhookReceiver;
-pub use zoom::Zoom;
+pub use zoom::ZoomServer;

@@ -2,10 +2,13 @@
 //!
 //! So many meetings are made for a user in a day; the day ends when a test says so.
 
-use crate::stand_in::{Asked, Rules, Said, StandIn, handles};
+use crate::desk::{Api, Desk, Refusal, Said};
+use crate::http::Request;
+use crate::query::take_apart;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// More than any test makes.
 const MAX_MEETINGS: usize = 100_000;
@@ -16,14 +19,16 @@ const MAX_TAGS: usize = 10;
 
 /// A stand-in for Webex, until it is stopped or dropped.
 #[derive(Debug)]
-pub struct Webex {
-    stand_in: StandIn<Desk>,
+pub struct WebexServer {
+    desk: Desk,
+    shared: Arc<Shared>,
 }
 
-handles!(Webex);
+#[derive(Debug)]
+struct Shared(Mutex<State>);
 
 #[derive(Debug)]
-struct Desk {
+struct State {
     meetings: BTreeMap<String, (String, Map<String, Value>)>,
     made: usize,
     today: HashMap<String, u32>,
@@ -32,73 +37,116 @@ struct Desk {
     retry_after: u64,
 }
 
-impl Webex {
+impl WebexServer {
     /// Listen on a free port of the loopback interface.
     ///
     /// # Errors
     /// When no port is free.
     pub async fn start() -> io::Result<Self> {
         let (meetings, today) = (BTreeMap::new(), HashMap::new());
-        let desk = Desk { meetings, made: 0, today, daily: 100, over: 0, retry_after: 3600 };
-        Ok(Self { stand_in: StandIn::start(desk).await? })
+        let state = State { meetings, made: 0, today, daily: 100, over: 0, retry_after: 3600 };
+        let shared = Arc::new(Shared(Mutex::new(state)));
+        let desk = Desk::open(Arc::clone(&shared) as Arc<dyn Api>).await?;
+        Ok(Self { desk, shared })
+    }
+
+    /// Whose tokens are taken, what goes wrong, and what was asked.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// What `api_url` is to be.
     #[must_use]
     pub fn api_url(&self) -> String {
-        format!("http://{}/v1", self.stand_in.address())
+        self.desk.url("/v1")
     }
 
     /// All meetings that there are, as Webex would show them.
     #[must_use]
     pub fn meetings(&self) -> Vec<Value> {
-        let state = self.stand_in.lock();
-        state.rules.meetings.values().map(|(_, meeting)| Value::Object(meeting.clone())).collect()
+        let state = self.shared.lock();
+        state.meetings.values().map(|(_, meeting)| Value::Object(meeting.clone())).collect()
     }
 
     /// How many were made, of whom some may be gone again.
     #[must_use]
     pub fn made(&self) -> usize {
-        self.stand_in.lock().rules.made
+        self.shared.lock().made
     }
 
     /// A user deletes a meeting in Webex's own pages.
     pub fn forget(&self, id: &str) {
-        self.stand_in.lock().rules.meetings.remove(id);
+        self.shared.lock().meetings.remove(id);
     }
 
     /// From now on so many meetings are made for a user in a day; who comes after is told to wait for so many seconds.
     pub fn daily(&self, passes: u32, retry_after: u64) {
-        let mut state = self.stand_in.lock();
-        (state.rules.daily, state.rules.retry_after) = (passes, retry_after);
+        let mut state = self.shared.lock();
+        (state.daily, state.retry_after) = (passes, retry_after);
     }
 
     /// A day has passed.
     pub fn next_day(&self) {
-        self.stand_in.lock().rules.today.clear();
+        self.shared.lock().today.clear();
     }
 
     /// Requests that came after their user's day was full.
     #[must_use]
     pub fn over_the_limit(&self) -> usize {
-        self.stand_in.lock().rules.over
+        self.shared.lock().over
+    }
+
+    /// Close every connection, and return when no task is left.
+    pub async fn stop(self) {
+        self.desk.stop().await;
     }
 }
 
-impl Rules for Desk {
-    fn answer(&mut self, user: &str, asked: &Asked) -> Said {
-        let (method, pieces) = asked.route();
-        match (method, &pieces[..]) {
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Api for Shared {
+    fn answer(&self, user: &str, request: &Request) -> Said {
+        let (pieces, query) = take_apart(&request.path);
+        let pieces: Vec<_> = pieces.iter().map(String::as_str).collect();
+        let body = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+        let ["v1", rest @ ..] = &pieces[..] else { return not_found() };
+        self.lock().answer(user, (request.method.as_str(), rest), &query, &body)
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Said {
+        match refusal {
+            Refusal::Unauthorized => trouble(401, "The request requires a valid access token."),
+            Refusal::Crowded | Refusal::TooMany { after: None } => trouble(429, "Too Many Requests"),
+            Refusal::TooMany { after: Some(after) } => trouble(429, "Too Many Requests").header("Retry-After", after),
+            Refusal::Status(status) => trouble(status, "Something went wrong."),
+        }
+    }
+}
+
+impl State {
+    fn answer(
+        &mut self,
+        user: &str,
+        (method, pieces): (&str, &[&str]),
+        query: &HashMap<String, String>,
+        body: &Value,
+    ) -> Said {
+        match (method, pieces) {
             ("GET", ["people", "me"]) => Said::json(200, json!({"id": user, "emails": ["u@webex.example"]})),
-            ("POST", ["meetings"]) => self.create(user, &asked.body),
-            ("GET", ["meetings"]) => self.list(user, &asked.query),
+            ("POST", ["meetings"]) => self.create(user, body),
+            ("GET", ["meetings"]) => self.list(user, query),
             (_, ["meetings", id]) => {
                 if self.meetings.get(*id).is_none_or(|(owner, _)| owner != user) {
                     return trouble(404, "The requested resource could not be found.");
                 }
                 match method {
                     "GET" => Said::json(200, Value::Object(self.meetings[*id].1.clone())),
-                    "PUT" => self.change(id, &asked.body),
+                    "PUT" | "PATCH" => self.change(id, body),
                     "DELETE" => {
                         self.meetings.remove(*id);
                         Said::empty(204)
@@ -106,16 +154,10 @@ impl Rules for Desk {
                     _ => trouble(405, "Method Not Allowed"),
                 }
             }
-            _ => trouble(404, "Not found."),
+            _ => not_found(),
         }
     }
 
-    fn unauthorized(&self) -> Said {
-        trouble(401, "The request requires a valid access token set in the Authorization request header.")
-    }
-}
-
-impl Desk {
     fn create(&mut self, user: &str, body: &Value) -> Said {
         let passed = self.today.entry(user.to_owned()).or_default();
         if *passed >= self.daily {
@@ -203,4 +245,8 @@ fn merge(meeting: &mut Value, body: &Value) {
 fn trouble(status: u16, message: &str) -> Said {
     let errors = json!([{"description": message}]);
     Said::json(status, json!({"message": message, "errors": errors, "trackingId": "ROUTER_sandbox"}))
+}
+
+fn not_found() -> Said {
+    trouble(404, "Not found.")
 }

@@ -3,13 +3,18 @@
 //! Ids are numbers beyond 32 bits, as there. So many requests that create or update pass for a user and a day; the day
 //! ends when a test says so.
 
-use crate::stand_in::{Asked, Rules, Said, StandIn, handles};
+use crate::desk::{Api, Desk, Refusal, Said};
+use crate::http::Request;
+use crate::query::take_apart;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// More than any test makes.
 const MAX_MEETINGS: usize = 100_000;
+const PER_SECOND: &str =
+    "You have reached the maximum per-second rate limit for this API. Try again later.";
 const FIRST_ID: u64 = 85_000_000_000;
 const MAX_TOPIC: usize = 200;
 const MAX_AGENDA: usize = 2000;
@@ -18,14 +23,16 @@ const LISTED_AGENDA: usize = 250;
 
 /// A stand-in for Zoom, until it is stopped or dropped.
 #[derive(Debug)]
-pub struct Zoom {
-    stand_in: StandIn<Desk>,
+pub struct ZoomServer {
+    desk: Desk,
+    shared: Arc<Shared>,
 }
 
-handles!(Zoom);
+#[derive(Debug)]
+struct Shared(Mutex<State>);
 
 #[derive(Debug)]
-struct Desk {
+struct State {
     meetings: BTreeMap<u64, (String, Map<String, Value>)>,
     next: u64,
     /// Creations and changes of each user today that passed.
@@ -36,77 +43,120 @@ struct Desk {
     made: usize,
 }
 
-impl Zoom {
+impl ZoomServer {
     /// Listen on a free port of the loopback interface.
     ///
     /// # Errors
     /// When no port is free.
     pub async fn start() -> io::Result<Self> {
         let (meetings, today) = (BTreeMap::new(), HashMap::new());
-        let desk = Desk { meetings, next: FIRST_ID, today, daily: 100, over: 0, page: 300, made: 0 };
-        Ok(Self { stand_in: StandIn::start(desk).await? })
+        let state = State { meetings, next: FIRST_ID, today, daily: 100, over: 0, page: 300, made: 0 };
+        let shared = Arc::new(Shared(Mutex::new(state)));
+        let desk = Desk::open(Arc::clone(&shared) as Arc<dyn Api>).await?;
+        Ok(Self { desk, shared })
+    }
+
+    /// Whose tokens are taken, what goes wrong, and what was asked.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// What `api_url` is to be.
     #[must_use]
     pub fn api_url(&self) -> String {
-        format!("http://{}/v2", self.stand_in.address())
+        self.desk.url("/v2")
     }
 
     /// All meetings that there are, as Zoom would show them.
     #[must_use]
     pub fn meetings(&self) -> Vec<Value> {
-        let state = self.stand_in.lock();
-        state.rules.meetings.values().map(|(_, meeting)| Value::Object(meeting.clone())).collect()
+        let state = self.shared.lock();
+        state.meetings.values().map(|(_, meeting)| Value::Object(meeting.clone())).collect()
     }
 
     /// How many were made, of whom some may be gone again.
     #[must_use]
     pub fn made(&self) -> usize {
-        self.stand_in.lock().rules.made
+        self.shared.lock().made
     }
 
     /// A user deletes a meeting in Zoom's own pages.
     pub fn forget(&self, id: &str) {
         let id = id.parse().unwrap_or(0);
-        self.stand_in.lock().rules.meetings.remove(&id);
+        self.shared.lock().meetings.remove(&id);
     }
 
     /// From now on so many creations and changes pass for each user and day.
     pub fn daily(&self, passes: u32) {
-        self.stand_in.lock().rules.daily = passes;
+        self.shared.lock().daily = passes;
     }
 
     /// At most so many meetings on a page of a list.
     pub fn page(&self, meetings: usize) {
-        self.stand_in.lock().rules.page = meetings.max(1);
+        self.shared.lock().page = meetings.max(1);
     }
 
     /// It is past midnight in UTC.
     pub fn next_day(&self) {
-        self.stand_in.lock().rules.today.clear();
+        self.shared.lock().today.clear();
     }
 
     /// Requests that came after their user's day was full.
     #[must_use]
     pub fn over_the_limit(&self) -> usize {
-        self.stand_in.lock().rules.over
+        self.shared.lock().over
     }
 
     /// Creations and changes of a user today that passed.
     #[must_use]
     pub fn passed_today(&self, user: &str) -> u32 {
-        self.stand_in.lock().rules.today.get(user).copied().unwrap_or(0)
+        self.shared.lock().today.get(user).copied().unwrap_or(0)
+    }
+
+    /// Close every connection, and return when no task is left.
+    pub async fn stop(self) {
+        self.desk.stop().await;
     }
 }
 
-impl Rules for Desk {
-    fn answer(&mut self, user: &str, asked: &Asked) -> Said {
-        let (method, pieces) = asked.route();
-        match (method, &pieces[..]) {
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Api for Shared {
+    fn answer(&self, user: &str, request: &Request) -> Said {
+        let (pieces, query) = take_apart(&request.path);
+        let pieces: Vec<_> = pieces.iter().map(String::as_str).collect();
+        let body = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+        let ["v2", rest @ ..] = &pieces[..] else { return not_found() };
+        self.lock().answer(user, (request.method.as_str(), rest), &query, &body)
+    }
+
+    fn refuse(&self, refusal: Refusal) -> Said {
+        match refusal {
+            Refusal::Unauthorized => trouble(401, 124, "Access token is expired."),
+            Refusal::Crowded | Refusal::TooMany { after: None } => trouble(429, 429, PER_SECOND),
+            Refusal::TooMany { after: Some(after) } => trouble(429, 429, PER_SECOND).header("Retry-After", after),
+            Refusal::Status(status) => trouble(status, status.into(), "Something went wrong."),
+        }
+    }
+}
+
+impl State {
+    fn answer(
+        &mut self,
+        user: &str,
+        (method, pieces): (&str, &[&str]),
+        query: &HashMap<String, String>,
+        body: &Value,
+    ) -> Said {
+        match (method, pieces) {
             ("GET", ["users", "me"]) => Said::json(200, json!({"id": user, "type": 2, "email": "u@zoom.example"})),
-            ("POST", ["users", "me", "meetings"]) => self.limited(user).unwrap_or_else(|| self.create(user, &asked.body)),
-            ("GET", ["users", "me", "meetings"]) => self.list(user, &asked.query),
+            ("POST", ["users", "me", "meetings"]) => self.limited(user).unwrap_or_else(|| self.create(user, body)),
+            ("GET", ["users", "me", "meetings"]) => self.list(user, query),
             (_, ["meetings", id]) => {
                 let id = id.parse().unwrap_or(0);
                 if self.meetings.get(&id).is_none_or(|(owner, _)| owner != user) {
@@ -114,7 +164,7 @@ impl Rules for Desk {
                 }
                 match method {
                     "GET" => Said::json(200, Value::Object(self.meetings[&id].1.clone())),
-                    "PATCH" => self.limited(user).unwrap_or_else(|| self.change(id, &asked.body)),
+                    "PATCH" => self.limited(user).unwrap_or_else(|| self.change(id, body)),
                     "DELETE" => {
                         self.meetings.remove(&id);
                         Said::empty(204)
@@ -122,16 +172,10 @@ impl Rules for Desk {
                     _ => trouble(405, 405, "Method not allowed."),
                 }
             }
-            _ => trouble(404, 404, "Not found."),
+            _ => not_found(),
         }
     }
 
-    fn unauthorized(&self) -> Said {
-        trouble(401, 124, "Access token is expired.")
-    }
-}
-
-impl Desk {
     fn limited(&mut self, user: &str) -> Option<Said> {
         let passed = self.today.entry(user.to_owned()).or_default();
         if *passed < self.daily {
@@ -254,4 +298,8 @@ fn merge(meeting: &mut Value, body: &Value) {
 
 fn trouble(status: u16, code: u32, message: &str) -> Said {
     Said::json(status, json!({"code": code, "message": message}))
+}
+
+fn not_found() -> Said {
+    trouble(404, 404, "Not found.")
 }

@@ -21,6 +21,7 @@ pub(crate) mod http;
 mod key;
 pub(crate) mod log;
 pub(crate) mod mail;
+pub(crate) mod meetings;
 pub(crate) mod mistake;
 pub(crate) mod origin;
 pub(crate) mod outbound;
@@ -48,6 +49,7 @@ use http::Http;
 use key::Value;
 use log::Log;
 use mail::Mail;
+use meetings::Meetings;
 use mistake::{ConfigError, Warning};
 use origin::{Origin, Place};
 use outbound::Outbound;
@@ -84,6 +86,7 @@ pub(crate) struct Config {
     pub(crate) traces: Traces,
     pub(crate) outbound: Outbound,
     pub(crate) mail: Mail,
+    pub(crate) meetings: Meetings,
     pub(crate) webhooks: Webhooks,
     pub(crate) log: Log,
     entries: Vec<Entry>,
@@ -104,6 +107,7 @@ impl Config {
         let traces = Traces::read(reader);
         let outbound = Outbound::read(reader);
         let mail = Mail::read(reader);
+        let meetings = Meetings::read(reader);
         let webhooks = Webhooks::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
@@ -121,6 +125,7 @@ impl Config {
             traces,
             outbound,
             mail,
+            meetings,
             webhooks,
             log,
             entries,

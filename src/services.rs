@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use liaison_jobs::{
-    Mailer, Secret, Services,
+    Mailer, Registry, Secret, Services,
     outbound::{Outbound, OutboundSettings},
     webhooks::Webhooks,
 };
@@ -22,10 +22,12 @@ impl App {
             store,
             producer: self.producer(),
             tokens,
+            providers: Self::registry_of(config, &outbound),
             outbound,
             mailer: self.mailer()?,
             webhooks: Webhooks::new(config.webhooks.settings(), config.worker.concurrency as usize),
             retention: config.retention.of_jobs(),
+            meetings: config.meetings.of_jobs(),
         }))
     }
 
@@ -37,6 +39,11 @@ impl App {
         });
         let settings = OutboundSettings { proxy_login: login.transpose()?, ..config.outbound.settings() };
         Ok(Outbound::new(&settings)?)
+    }
+
+    fn registry_of(config: &Config, outbound: &Outbound) -> Registry {
+        let bases = config.provider.iter().filter_map(|one| Some((one.name.clone(), one.api_url.clone()?)));
+        Registry::new(outbound.clone(), bases)
     }
 
     pub(crate) fn mailer(&self) -> Result<Mailer> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use liaison_queue::{JobId, Limit, LimitKey, Limiter, Permit, Said, outcome::Failure};
 use liaison_store::Integration;
 
-use super::{Context, digest};
+use super::{Context, MeetingRules, digest};
 use crate::providers::{Per, What, entry};
 
 /// The limiter, for one run of one job.
@@ -58,7 +58,7 @@ impl Context {
     /// A snooze until the job's slot.
     pub(crate) async fn pass_provider(&self, account: &Integration, what: What) -> Result<Permits, Failure> {
         let mut permits = Vec::new();
-        for (key, rules) in rules(account, what, self.services.meetings.per_day(&account.provider)) {
+        for (key, rules) in rules(account, what, &self.services.meetings) {
             permits.push(self.limits.pass(&key, &rules).await?);
         }
         Ok(Permits(permits))
@@ -80,17 +80,16 @@ impl Context {
 }
 
 /// The rules for a call, each under its key.
-fn rules(account: &Integration, what: What, per_day: Option<u32>) -> Vec<(String, Vec<Limit>)> {
+fn rules(account: &Integration, what: What, per_day: &MeetingRules) -> Vec<(String, Vec<Limit>)> {
     let Some(entry) = entry(&account.provider) else { return Vec::new() };
+    let per_day = per_day.per_day(entry.name);
     let mut all: Vec<(String, Vec<Limit>)> = Vec::new();
     let counted = |bound: What| bound == What::Calls || bound == what;
     for bound in entry.limits.iter().filter(|bound| counted(bound.what)) {
-        let limit = match bound.limit {
-            Limit::Daily { zone, .. } if bound.what == What::Meetings => match per_day {
-                Some(passes) => Limit::daily(passes, zone),
-                None => bound.limit,
-            },
-            limit => limit,
+        let limit = match (bound.limit, per_day.filter(|_| bound.what == What::Meetings)) {
+            (Limit::Daily { zone, .. }, Some(passes)) => Limit::daily(passes, zone),
+            (Limit::Window { span, .. }, Some(passes)) => Limit::window(passes, span),
+            (limit, _) => limit,
         };
         let key = key(account, bound.per, bound.what);
         match all.iter_mut().find(|(known, _)| *known == key) {
@@ -159,13 +158,14 @@ mod tests {
     #[test]
     fn a_meeting_counts_among_the_calls_and_for_itself() {
         let account = account("zoom", Some("u"));
-        let calls = rules(&account, What::Calls, None);
+        let calls = rules(&account, What::Calls, &MeetingRules::default());
         assert_eq!(calls.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["zoom:u"]);
-        let meetings = rules(&account, What::Meetings, Some(7));
+        let seven = MeetingRules { per_day: [("zoom".to_owned(), 7)].into(), ..MeetingRules::default() };
+        let meetings = rules(&account, What::Meetings, &seven);
         let keys: Vec<_> = meetings.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!((keys.len(), keys.contains(&"zoom:u:meetings")), (2, true));
         let of_meetings = meetings.iter().find(|(key, _)| key == "zoom:u:meetings").map(|(_, rules)| rules.clone());
         assert_eq!(of_meetings, Some(vec![Limit::daily(7, chrono_tz::Tz::UTC)]));
-        assert!(rules(&self::account("acme", None), What::Meetings, None).is_empty());
+        assert!(rules(&self::account("acme", None), What::Meetings, &seven).is_empty());
     }
 }

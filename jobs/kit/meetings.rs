@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub struct MeetingRules {
     /// A provider that cannot be had for so long is given up for the next one.
     pub give_up_after: Duration,
-    /// Creations and changes a day for each account, by how accounts call their provider; none: as the provider has it.
+    /// Creations and changes a day for each account, by the provider's own name; none: as the provider has it.
     pub per_day: BTreeMap<String, u32>,
 }
 

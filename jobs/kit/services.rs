@@ -16,12 +16,12 @@ pub struct Services {
     pub tokens: Option<Arc<TokenKeeper>>,
     /// The way out, for all who call an address.
     pub outbound: Outbound,
+    /// Clients of all providers, where they are configured to be.
+    pub providers: Registry,
     pub mailer: Mailer,
     /// What deliveries of webhooks share.
     pub webhooks: Webhooks,
     pub retention: Retention,
-    /// How providers are called.
-    pub providers: Registry,
     /// What holds for all meetings.
     pub meetings: MeetingRules,
 }

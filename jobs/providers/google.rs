@@ -64,7 +64,8 @@ impl Google {
             (None, Some(sync)) => Next::End(Some(Cursor::since(sync).text())),
             // Whoever took this for the end would take all that did not come for deleted.
             (None, None) => {
-                let why = format!("{} answers with a page that is neither followed by one nor the last", self.session.who);
+                let why =
+                    format!("{} answers with a page that is neither followed by one nor the last", self.session.who);
                 return Err(Fault::Retry { after: None, why });
             }
         };

@@ -92,7 +92,8 @@ impl Microsoft {
         };
         let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let Window { from, to } = cursor.window;
-        let ask = Ask::get(&self.below_calendar(pieces)).query("startDateTime", time(from)).query("endDateTime", time(to));
+        let ask =
+            Ask::get(&self.below_calendar(pieces)).query("startDateTime", time(from)).query("endDateTime", time(to));
         match cursor.way {
             // Its parts are as large as its header says, and it takes no such parameter.
             Way::Delta => ask,
@@ -126,7 +127,8 @@ impl Microsoft {
             (None, None, Way::Plain) => return Ok(Next::End(None)),
             // Whoever took this for the end would take all that did not come for deleted.
             (None, None, Way::Delta) => {
-                let why = format!("{} answers with a page that is neither followed by one nor the last", self.session.who);
+                let why =
+                    format!("{} answers with a page that is neither followed by one nor the last", self.session.who);
                 return Err(Fault::Retry { after: None, why });
             }
         };

@@ -285,9 +285,9 @@ impl Session {
 #[cfg(test)]
 impl Reply {
     pub(crate) fn of_a_test(status: u16, headers: &[(&'static str, &str)], body: &str) -> Self {
-        let headers = headers.iter().map(|(name, value)| {
-            (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"))
-        });
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header")));
         let answer = Answer {
             status: StatusCode::from_u16(status).expect("a status"),
             headers: headers.collect(),

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use liaison_jobs::tokens::{ClientAuth, KNOWN_PROVIDERS, KnownProvider};
+use liaison_jobs::{
+    default_api_url,
+    tokens::{ClientAuth, KNOWN_PROVIDERS, KnownProvider},
+};
 
 use super::key::{Fault, Key, Setting, Value};
 use super::mistake::quote;
@@ -25,6 +28,8 @@ pub(crate) struct Provider {
     pub(crate) revoke_url: Option<String>,
     pub(crate) auth: ClientAuth,
     pub(crate) single_use: bool,
+    /// Where its calendars and meetings are. None of one that is not built in.
+    pub(crate) api_url: Option<String>,
 }
 
 impl Provider {
@@ -50,12 +55,14 @@ impl Provider {
         let revoke_url = from.optional(keys.revoke_url).map(|TokenUrl(url)| url);
         let auth = from.optional(keys.auth).map(|Auth(auth)| auth);
         let single_use = from.optional(keys.single_use);
+        let api_url = from.optional(keys.api_url).map(|TokenUrl(url)| url);
         require(&mut from, index, "name", "\"zoom\"");
         require(&mut from, index, "client_id", "\"the id that the provider gave you\"");
         if known.is_none() && !name.is_empty() {
             let remedy = "\"https://…\"; only google, microsoft, zoom and webex are known without";
             require(&mut from, index, "token_url", remedy);
         }
+        let api_url = api_url.or_else(|| default_api_url(&name).map(str::to_owned));
         Self {
             name,
             client_id,
@@ -64,6 +71,7 @@ impl Provider {
             revoke_url: revoke_url.or(known.and_then(|known| known.revoke_url).map(str::to_owned)),
             auth: auth.or(known.map(|known| known.auth)).unwrap_or(ClientAuth::Body),
             single_use: single_use.or(known.map(|known| known.single_use)).unwrap_or(false),
+            api_url,
         }
     }
 }
@@ -76,6 +84,7 @@ struct Keys {
     revoke_url: Key<TokenUrl>,
     auth: Key<Auth>,
     single_use: Key<bool>,
+    api_url: Key<TokenUrl>,
 }
 
 impl Keys {
@@ -95,6 +104,8 @@ impl Keys {
                 .otherwise("that of a built-in provider, else `\"body\"`"),
             single_use: Key::new("single_use", "Whether a refresh token is dead as soon as it was used.")
                 .otherwise("that of a built-in provider, else `false`"),
+            api_url: Key::new("api_url", "Where its calendars and meetings are.")
+                .otherwise("that of a built-in provider, else none"),
         }
     }
 
@@ -106,6 +117,7 @@ impl Keys {
         section.remember(&self.revoke_url);
         section.remember(&self.auth);
         section.remember(&self.single_use);
+        section.remember(&self.api_url);
     }
 }
 
@@ -233,6 +245,7 @@ mod tests {
         assert_eq!(zoom.token_url, "https://zoom.us/oauth/token");
         assert!(zoom.single_use && zoom.auth == liaison_jobs::tokens::ClientAuth::Basic);
         assert_eq!(zoom.revoke_url.as_deref(), Some("https://zoom.us/oauth/revoke"));
+        assert_eq!(zoom.api_url.as_deref(), Some("https://api.zoom.us/v2"));
     }
 
     #[test]
@@ -243,6 +256,7 @@ mod tests {
             ("LIAISON_PROVIDER__0__TOKEN_URL", "http://127.0.0.1:1/token"),
             ("LIAISON_PROVIDER__0__AUTH", "basic"),
             ("LIAISON_PROVIDER__0__SINGLE_USE", "true"),
+            ("LIAISON_PROVIDER__0__API_URL", "http://127.0.0.1:1/v3"),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let config = load(&Sources { environment, ..Sources::default() }).unwrap().config;
@@ -251,6 +265,7 @@ mod tests {
             (acme.name.as_str(), acme.token_url.as_str(), acme.single_use),
             ("acme", "http://127.0.0.1:1/token", true)
         );
+        assert_eq!(acme.api_url.as_deref(), Some("http://127.0.0.1:1/v3"));
         assert_eq!(config.queue.len(), 1, "a provider is no queue");
     }
 
@@ -263,6 +278,7 @@ mod tests {
             (entry("name = \"outlook\""), "name = \"microsoft\""),
             (entry("name = \"a\"\ntoken_url = \"http://a.example/t\""), "in clear to another machine"),
             (entry("name = \"a\"\ntoken_url = \"https://u:p@a.example/t\""), "client_secret_file"),
+            (entry("name = \"zoom\"\napi_url = \"http://a.example/v2\""), "in clear to another machine"),
             (entry("name = \"zoom\"\nauth = \"digest\""), "neither body nor basic"),
             (entry("name = \"zoom\"") + &entry("name = \"zoom\""), "is also the name of provider[0]"),
             ("[provider]\nname = \"zoom\"\n".to_owned(), "write [[provider]] for one provider"),

@@ -82,7 +82,8 @@ pub(super) fn changes(event: &Value, draft: &Draft) -> Map<String, Value> {
 fn is_as(name: &str, there: &Value, wanted: &Value) -> bool {
     match name {
         "start" | "end" => {
-            let at = |value: &Value| value["dateTime"].as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+            let at =
+                |value: &Value| value["dateTime"].as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
             at(there).is_some() && at(there) == at(wanted) && there["timeZone"] == wanted["timeZone"]
         }
         "attendees" => emails(there) == emails(wanted),

@@ -49,7 +49,8 @@ mod tests {
     fn a_cursor_comes_back_as_it_was_written() {
         let (from, to) = ("2027-01-01T00:00:00Z".parse().unwrap(), "2028-01-01T00:00:00Z".parse().unwrap());
         let begin = Cursor::begin(Window { from, to });
-        for cursor in [begin.clone(), begin.on("p\"1".to_owned()), Cursor::since("s:1".to_owned()).on("p2".to_owned())] {
+        for cursor in [begin.clone(), begin.on("p\"1".to_owned()), Cursor::since("s:1".to_owned()).on("p2".to_owned())]
+        {
             assert_eq!(Cursor::read(&cursor.text()), Some(cursor));
         }
         for strange in ["", "CPDAlvWDx70CEPDAlvWDx70CGAU=", "{}", "{\"full\":{}}", "[1"] {

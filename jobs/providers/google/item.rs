@@ -148,7 +148,8 @@ mod tests {
     }
 
     fn is(rest: &str) -> Event {
-        let text = format!(r#"{{"id": "e1", "start": {{"date": "2027-01-12"}}, "end": {{"date": "2027-01-13"}}{rest}}}"#);
+        let text =
+            format!(r#"{{"id": "e1", "start": {{"date": "2027-01-12"}}, "end": {{"date": "2027-01-13"}}{rest}}}"#);
         match of(&text) {
             Change::Is(event) => *event,
             other => panic!("{text}: {other:?}"),
@@ -218,7 +219,10 @@ mod tests {
             ("null", "2027-01-13"),
         ] {
             let when = When::AllDay { first: day("2027-01-12"), after: day(after) };
-            assert!(matches!(timed(r#"{"date": "2027-01-12"}"#, end), Change::Is(event) if event.when == when), "{end}");
+            assert!(
+                matches!(timed(r#"{"date": "2027-01-12"}"#, end), Change::Is(event) if event.when == when),
+                "{end}"
+            );
         }
     }
 

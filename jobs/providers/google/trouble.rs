@@ -127,11 +127,12 @@ mod tests {
     #[test]
     fn what_google_asks_for_is_waited_and_else_until_its_limit_ends() {
         let session = Session::of_a_test();
-        let after = |status: u16, domain: &str, reason: &str, headers: &[(&'static str, &str)]| {
-            match of(&session, &Reply::of_a_test(status, headers, &said(domain, reason, "", status))) {
-                Fault::Limited { after, .. } | Fault::Retry { after, .. } => after.map(|after| after.as_secs()),
-                fault => panic!("{fault:?}"),
-            }
+        let after = |status: u16, domain: &str, reason: &str, headers: &[(&'static str, &str)]| match of(
+            &session,
+            &Reply::of_a_test(status, headers, &said(domain, reason, "", status)),
+        ) {
+            Fault::Limited { after, .. } | Fault::Retry { after, .. } => after.map(|after| after.as_secs()),
+            fault => panic!("{fault:?}"),
         };
         assert_eq!(after(403, "usageLimits", "rateLimitExceeded", &[]), None);
         assert_eq!(after(403, "usageLimits", "rateLimitExceeded", &[("retry-after", "7")]), Some(7));

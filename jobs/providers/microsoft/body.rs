@@ -151,10 +151,7 @@ mod tests {
     #[test]
     fn a_draft_is_written_in_its_zone_as_windows_calls_it() {
         let body = of(&draft());
-        assert_eq!(
-            body["start"],
-            json!({"dateTime": "2027-07-12T11:00:00", "timeZone": "W. Europe Standard Time"})
-        );
+        assert_eq!(body["start"], json!({"dateTime": "2027-07-12T11:00:00", "timeZone": "W. Europe Standard Time"}));
         let vienna = Draft { zone: Tz::Europe__Vienna, ..draft() };
         assert_eq!(of(&vienna)["start"]["timeZone"], "Europe/Vienna");
         assert_eq!(body["reminderMinutesBeforeStart"], 60);

@@ -196,7 +196,11 @@ mod tests {
             (r#", "showAs": "workingElsewhere""#, Shown::Free, false),
             (r#", "showAs": "busy", "responseStatus": {"response": "declined"}"#, Shown::Busy, true),
             (r#", "showAs": "busy", "responseStatus": {"response": "tentativelyAccepted"}"#, Shown::Tentative, false),
-            (r#", "showAs": "busy", "responseStatus": {"response": "organizer", "time": "0001-01-01T00:00:00Z"}"#, Shown::Busy, false),
+            (
+                r#", "showAs": "busy", "responseStatus": {"response": "organizer", "time": "0001-01-01T00:00:00Z"}"#,
+                Shown::Busy,
+                false,
+            ),
         ] {
             let event = is(rest);
             assert_eq!((event.shown, event.declined), (shown, declined), "{rest}");
@@ -212,7 +216,8 @@ mod tests {
     #[test]
     fn times_are_those_of_their_zone_by_either_name() {
         for zone in ["W. Europe Standard Time", "Europe/Berlin"] {
-            let time = |hour: u8| format!(r#"{{"dateTime": "2027-07-12T{hour:02}:00:00.0000000", "timeZone": "{zone}"}}"#);
+            let time =
+                |hour: u8| format!(r#"{{"dateTime": "2027-07-12T{hour:02}:00:00.0000000", "timeZone": "{zone}"}}"#);
             let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
             let when = When::Timed { start: at("2027-07-12T08:00:00Z"), end: at("2027-07-12T09:00:00Z") };
             let change = of(&format!(r#""start": {}, "end": {}"#, time(10), time(11)));
@@ -222,7 +227,9 @@ mod tests {
 
     #[test]
     fn whole_days_are_never_converted() {
-        let day = |day: u8, zone: &str| format!(r#"{{"dateTime": "2027-03-{day:02}T00:00:00.0000000", "timeZone": "{zone}"}}"#);
+        let day = |day: u8, zone: &str| {
+            format!(r#"{{"dateTime": "2027-03-{day:02}T00:00:00.0000000", "timeZone": "{zone}"}}"#)
+        };
         for zone in ["UTC", "Pacific Standard Time", "Tokyo Standard Time"] {
             let text = format!(r#""isAllDay": true, "start": {}, "end": {}"#, day(28, zone), day(29, zone));
             let when = When::AllDay { first: "2027-03-28".parse().unwrap(), after: "2027-03-29".parse().unwrap() };
@@ -235,7 +242,10 @@ mod tests {
         let time = |text: &str, zone: &str| format!(r#"{{"dateTime": "{text}", "timeZone": "{zone}"}}"#);
         for (rest, said) in [
             (r#""subject": "x""#.to_owned(), "no start"),
-            (format!(r#""start": {}"#, time("2027-01-12T10:00:00", "tzone://Microsoft/Custom")), "nobody knows its zone"),
+            (
+                format!(r#""start": {}"#, time("2027-01-12T10:00:00", "tzone://Microsoft/Custom")),
+                "nobody knows its zone",
+            ),
             (format!(r#""start": {}"#, time("soon", "UTC")), "its time is none"),
             (
                 format!(

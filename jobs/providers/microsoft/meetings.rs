@@ -47,9 +47,9 @@ struct Settings {
 impl Told {
     fn meeting(self, was_there: bool) -> OnlineMeeting {
         let at = |text: Option<String>| Some(DateTime::parse_from_rfc3339(&text?).ok()?.to_utc());
-        let (meeting_id, passcode) = self.join_meeting_id_settings.map_or((None, None), |settings| {
-            (settings.join_meeting_id, settings.passcode.map(Secret::new))
-        });
+        let (meeting_id, passcode) = self
+            .join_meeting_id_settings
+            .map_or((None, None), |settings| (settings.join_meeting_id, settings.passcode.map(Secret::new)));
         OnlineMeeting {
             id: self.id,
             join_url: self.join_web_url,

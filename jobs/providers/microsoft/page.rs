@@ -152,7 +152,9 @@ mod tests {
     #[test]
     fn an_instance_is_joined_wherever_its_master_stands_on_the_page() {
         let told = told(&[bare("o1", 3), single("s"), master()]);
-        assert!(matches!(&told[..], [Change::Is(s), Change::Series { events, .. }] if s.id == "s" && events.len() == 1));
+        assert!(
+            matches!(&told[..], [Change::Is(s), Change::Series { events, .. }] if s.id == "s" && events.len() == 1)
+        );
     }
 
     #[test]

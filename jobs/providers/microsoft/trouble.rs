@@ -63,7 +63,8 @@ mod tests {
     use super::*;
 
     fn said(code: &str) -> String {
-        serde_json::json!({"error": {"code": code, "message": "Why.", "innerError": {"date": "2027-01-12"}}}).to_string()
+        serde_json::json!({"error": {"code": code, "message": "Why.", "innerError": {"date": "2027-01-12"}}})
+            .to_string()
     }
 
     #[test]

@@ -1,0 +1,112 @@
+//! Single events: made, read, changed and deleted, each time with mail to whoever is invited.
+
+use super::{State, error, not_found, view};
+use crate::desk::Said;
+use crate::http::Request;
+use serde_json::{Value, json};
+
+impl State {
+    pub(super) fn insert(&mut self, who: &str, mut event: Value) -> Said {
+        // Said again, it is the one that is there.
+        if let Some(known) = self.of(who).of_transaction(&event["transactionId"]) {
+            return Said::json(201, view::rendered(known));
+        }
+        if let Err(code) = check(&event) {
+            return error(400, code);
+        }
+        let id = self.of(who).fresh_id();
+        event["id"] = json!(id);
+        self.confer(&mut event);
+        self.tell(&event, "invited");
+        Said::json(201, view::rendered(&self.of(who).put(&id, event)))
+    }
+
+    pub(super) fn read(&mut self, who: &str, id: &str) -> Said {
+        let Some(mut event) = self.of(who).look(id).cloned() else { return not_found() };
+        if event["isOnlineMeeting"] == true && event["onlineMeeting"].is_null() {
+            let looks = self.looks.entry(id.to_owned()).or_default();
+            *looks += 1;
+            if *looks >= self.meeting_takes {
+                conclude(&mut event);
+                event = self.of(who).put(id, event);
+            }
+        }
+        Said::json(200, view::rendered(&event))
+    }
+
+    pub(super) fn patch(&mut self, who: &str, id: &str, patch: &Value, request: &Request) -> Said {
+        let Some(mut event) = self.of(who).look(id).cloned() else { return not_found() };
+        if is_another(&event, request) {
+            return error(412, "ErrorIrresolvableConflict");
+        }
+        // Another body without the way in ends the meeting.
+        let is_over = event["isOnlineMeeting"] == true && !patch["body"].is_null();
+        for (name, value) in patch.as_object().into_iter().flatten() {
+            // Immutable, and never taken back.
+            if name != "transactionId" && !(name == "isOnlineMeeting" && *value == json!(false)) {
+                event[name.as_str()] = value.clone();
+            }
+        }
+        if let Err(code) = check(&event) {
+            return error(400, code);
+        }
+        if is_over {
+            event["onlineMeeting"] = Value::Null;
+            event["isOnlineMeeting"] = json!(false);
+        } else {
+            self.confer(&mut event);
+        }
+        self.tell(&event, "told of a change");
+        Said::json(200, view::rendered(&self.of(who).put(id, event)))
+    }
+
+    pub(super) fn delete(&mut self, who: &str, id: &str, request: &Request) -> Said {
+        let Some(event) = self.of(who).look(id).cloned() else { return not_found() };
+        if is_another(&event, request) {
+            return error(412, "ErrorIrresolvableConflict");
+        }
+        self.tell(&event, "called off");
+        self.of(who).remove(id);
+        Said::empty(204)
+    }
+
+    fn confer(&mut self, event: &mut Value) {
+        if event["isOnlineMeeting"] != true || !event["onlineMeeting"].is_null() {
+            return;
+        }
+        if self.no_meetings || event["onlineMeetingProvider"] != "teamsForBusiness" {
+            event["isOnlineMeeting"] = json!(false);
+            event["onlineMeetingProvider"] = json!("unknown");
+        } else if self.meeting_takes == 0 {
+            conclude(event);
+        }
+    }
+
+    fn tell(&mut self, event: &Value, what: &str) {
+        if event["attendees"].as_array().is_some_and(|list| !list.is_empty()) {
+            self.mails.push((what.to_owned(), event["id"].as_str().unwrap_or_default().to_owned()));
+        }
+    }
+}
+
+fn conclude(event: &mut Value) {
+    let id = event["id"].as_str().unwrap_or_default();
+    let url = format!("https://teams.microsoft.com/l/meetup-join/{}", crate::query::encode(id));
+    event["onlineMeeting"] = json!({"joinUrl": url, "conferenceId": "123456"});
+}
+
+fn is_another(event: &Value, request: &Request) -> bool {
+    request.header("if-match").is_some_and(|version| version != "*" && event["@odata.etag"] != version)
+}
+
+fn check(event: &Value) -> Result<(), &'static str> {
+    let has_offset = |name: &str| event[name]["dateTime"].as_str().is_some_and(|text| text.contains(['+', 'Z']));
+    if has_offset("start") || has_offset("end") {
+        return Err("ErrorPropertyValidationFailure");
+    }
+    match (view::instant(&event["start"]), view::instant(&event["end"])) {
+        (Some(start), Some(end)) if end < start => Err("ErrorPropertyValidationFailure"),
+        (Some(_), Some(_)) => Ok(()),
+        _ => Err("TimeZoneNotSupportedException"),
+    }
+}

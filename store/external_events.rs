@@ -122,7 +122,7 @@ impl Store {
     ) -> Result<Option<ExternalEvent>, StoreError> {
         let id = (booking_id.to_owned(), integration_id.to_owned());
         let load = move |connection: &mut AnyConnection| {
-            external_events::table.find(&id).select(Row::as_select()).first::<Row>(connection).optional()
+            external_events::table.find(id).select(Row::as_select()).first::<Row>(connection).optional()
         };
         let row = self.pool.read("read an external event", load).await?;
         Ok(row.map(ExternalEvent::from))

@@ -100,7 +100,6 @@ fn count(
 mod tests {
     use chrono::TimeDelta;
 
-    use super::*;
     use crate::recording_tests::at;
     use crate::test_database::on_both;
     use crate::{IntegrationKind, LogEntry, NewIntegration, Tokens};

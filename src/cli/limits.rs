@@ -80,7 +80,7 @@ async fn reset(app: &App, key: &str, yes: bool, json: bool) -> Result<ExitCode> 
     };
     let passes: u64 = limit.days.iter().map(|day| day.passes.unsigned_abs()).max().unwrap_or(0).max(limit.passes);
     let question =
-        format!("Forget {} of {key}? The other side may count on and refuse the next ones.", words::of(passes, "pass"));
+        format!("Forget that {} passed {key}? The other side may count on, and refuse the next.", words::of(passes, "job"));
     if !yes && !answer::confirm(&question)? {
         answer::summary("nothing done", json);
         return Ok(ExitCode::SUCCESS);

@@ -39,7 +39,8 @@ impl Job for GenerateMeetingLink {
                 Making { ctx, booking: &booking, providers: &providers, settings: &settings }.run(ledger).await
             }
             Wanted::None { booking_id, version, organizer_id } => {
-                let ledger = Ledger::open(ctx, &booking_id, version, organizer_id.as_deref().unwrap_or_default()).await?;
+                let ledger =
+                    Ledger::open(ctx, &booking_id, version, organizer_id.as_deref().unwrap_or_default()).await?;
                 removing::run(ctx, version, ledger).await
             }
         }

@@ -1,6 +1,8 @@
 //! What a job author gets.
 
 mod booking;
+pub(crate) mod calendars;
+mod calling;
 mod context;
 mod desk;
 pub mod http;
@@ -21,6 +23,8 @@ mod traceparent;
 mod written;
 
 pub(crate) use booking::{Booking, Name, event_lock, meeting_lock, store_failure};
+pub use calendars::CalendarSettings;
+pub(crate) use calling::{Called, again};
 pub use context::{Context, Surroundings};
 pub(crate) use desk::{Trouble, limit_ends};
 pub(crate) use job::Job;

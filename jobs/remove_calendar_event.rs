@@ -17,7 +17,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    kit::{Booking, Context, Job, Name, Sample, Trouble, event_lane, event_lock, put_event, store_failure, written_calendar},
+    kit::{
+        Booking, Context, Job, Name, Sample, Trouble, event_lane, event_lock, put_event, store_failure,
+        written_calendar,
+    },
     providers::{CalendarWriter, Fault, Window},
 };
 

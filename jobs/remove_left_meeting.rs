@@ -76,7 +76,9 @@ impl RemoveLeftMeeting {
             // Another one than this was made there since.
             (_, Some(known), Some(left)) if known != left => Ok(None),
             (_, Some(_), _) => Ok(Some("it is the booking's meeting again")),
-            (_, None, _) => Err(Failure::retry("the same account is asked for the booking's meeting again; wait for that")),
+            (_, None, _) => {
+                Err(Failure::retry("the same account is asked for the booking's meeting again; wait for that"))
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
+    batches::Batches,
     bonds::{Bonds, Conflict},
     clock::Clock,
     envelope::{Envelope, Limits},
@@ -69,6 +70,12 @@ impl Producer {
     #[must_use]
     pub fn new(link: Link, limits: Limits, clock: Clock) -> Self {
         Self { link, limits, clock, announced: Mutex::default() }
+    }
+
+    /// The batches of a queue, as jobs that fan out make them.
+    #[must_use]
+    pub fn batches(&self, queue: QueueName) -> Batches {
+        Batches::new(self.link.clone(), queue)
     }
 
     /// Enqueue envelopes, in order, in as few steps as their number and size allow. One receipt each.

@@ -13,8 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// More than any test makes.
 const MAX_MEETINGS: usize = 100_000;
-const PER_SECOND: &str =
-    "You have reached the maximum per-second rate limit for this API. Try again later.";
+const PER_SECOND: &str = "You have reached the maximum per-second rate limit for this API. Try again later.";
 const FIRST_ID: u64 = 85_000_000_000;
 const MAX_TOPIC: usize = 200;
 const MAX_AGENDA: usize = 2000;
@@ -241,7 +240,8 @@ impl State {
             .filter(|(owner, _)| owner == user)
             .map(|(_, meeting)| {
                 // A list says less, and less of what it says.
-                let shown = ["id", "uuid", "host_id", "topic", "type", "start_time", "duration", "timezone", "join_url"];
+                let shown =
+                    ["id", "uuid", "host_id", "topic", "type", "start_time", "duration", "timezone", "join_url"];
                 let mut item: Map<String, Value> =
                     shown.iter().filter_map(|name| Some(((*name).to_owned(), meeting.get(*name)?.clone()))).collect();
                 let agenda = meeting.get("agenda").and_then(Value::as_str).unwrap_or_default();

@@ -7,6 +7,7 @@ mod batches;
 mod bench;
 mod check;
 mod cleanup;
+mod conflicts;
 mod dead;
 #[cfg(feature = "sandbox")]
 mod dev;
@@ -112,6 +113,9 @@ enum Command {
     /// Accounts at providers: add and look at them, switch them on and off, take them off
     #[command(subcommand)]
     Integrations(integrations::IntegrationsCommand),
+    /// What collides in the calendars of organizers, and what to keep
+    #[command(subcommand)]
+    Conflicts(conflicts::ConflictsCommand),
     /// Endpoints of webhooks: add, try, enable and disable them; what was delivered, and replay it
     #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
@@ -185,6 +189,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Lanes(command) => lanes::run(&global, &command),
         Command::Batches(command) => batches::run(&global, &command),
         Command::Integrations(command) => integrations::run(&global, &command),
+        Command::Conflicts(command) => conflicts::run(&global, &command),
         Command::Webhooks(command) => webhooks::run(&global, &command),
         Command::Workers(command) => workers::run(&global, &command),
         Command::Limits(command) => limits::run(&global, &command),

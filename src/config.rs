@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 mod address;
+pub(crate) mod calendars;
 pub(crate) mod changes;
 mod django;
 #[cfg(test)]
@@ -45,6 +46,7 @@ pub(crate) mod url;
 pub(crate) mod webhooks;
 pub(crate) mod worker;
 
+use calendars::Calendars;
 use http::Http;
 use key::Value;
 use log::Log;
@@ -88,6 +90,7 @@ pub(crate) struct Config {
     pub(crate) mail: Mail,
     pub(crate) meetings: Meetings,
     pub(crate) webhooks: Webhooks,
+    pub(crate) calendars: Calendars,
     pub(crate) log: Log,
     entries: Vec<Entry>,
 }
@@ -109,6 +112,7 @@ impl Config {
         let mail = Mail::read(reader);
         let meetings = Meetings::read(reader);
         let webhooks = Webhooks::read(reader);
+        let calendars = Calendars::read(reader);
         let log = Log::read(reader);
         let entries = std::mem::take(&mut reader.entries);
         Self {
@@ -127,6 +131,7 @@ impl Config {
             mail,
             meetings,
             webhooks,
+            calendars,
             log,
             entries,
         }

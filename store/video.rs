@@ -123,12 +123,9 @@ mod tests {
             store.add_integration(new, at(0), line.into()).await.expect("add");
             assert_eq!(store.video_account("nobody").await.expect("read"), None);
             let day = TimeDelta::days(1);
-            for (calls, now, reset, today) in [
-                (1, at(0), None, 1),
-                (2, at(1), Some(at(50)), 3),
-                (1, at(0) + day, None, 1),
-                (1, at(1) + day, None, 2),
-            ] {
+            for (calls, now, reset, today) in
+                [(1, at(0), None, 1), (2, at(1), Some(at(50)), 3), (1, at(0) + day, None, 1), (1, at(1) + day, None, 2)]
+            {
                 store.count_calls("z", calls, reset, now).await.expect("count");
                 let account = store.video_account("z").await.expect("read").expect("an account");
                 assert_eq!((account.api_calls_today, account.last_api_call), (today, Some(now)));

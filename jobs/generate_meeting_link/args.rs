@@ -23,7 +23,11 @@ pub(crate) struct GenerateMeetingLink {
 pub(super) enum Wanted {
     Meeting(Box<Booking>),
     /// The booking does not take place.
-    None { booking_id: String, version: i64, organizer_id: Option<String> },
+    None {
+        booking_id: String,
+        version: i64,
+        organizer_id: Option<String>,
+    },
 }
 
 impl Wanted {
@@ -91,7 +95,9 @@ mod tests {
     fn a_booking_is_whole_unless_it_was_cancelled() {
         for good in [
             format!(r#"{{"booking": {{{BOOKING}}}}}"#),
-            format!(r#"{{"booking": {{{BOOKING}}}, "providers": ["zoom", "google_meet"], "settings": {{"waiting_room": true}}}}"#),
+            format!(
+                r#"{{"booking": {{{BOOKING}}}, "providers": ["zoom", "google_meet"], "settings": {{"waiting_room": true}}}}"#
+            ),
             r#"{"booking": {"id": 7, "version": 3}, "cancelled": true}"#.to_owned(),
         ] {
             assert_eq!(check(&good), Ok(()), "{good}");

@@ -164,9 +164,8 @@ impl<'a> Ledger<'a> {
     pub(super) async fn clean_up(&self) -> Result<(), Failure> {
         let left = self.fell_back().into_iter().filter(|fell| fell.left);
         let row = &self.row;
-        let jobs: Vec<Value> = left
-            .map(|fell| left_meeting(self.ctx, row, &fell.integration_id, fell.external_id.as_deref()))
-            .collect();
+        let jobs: Vec<Value> =
+            left.map(|fell| left_meeting(self.ctx, row, &fell.integration_id, fell.external_id.as_deref())).collect();
         if jobs.is_empty() { Ok(()) } else { self.ctx.enqueue(&jobs).await }
     }
 }

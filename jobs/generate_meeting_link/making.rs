@@ -195,10 +195,7 @@ impl Making<'_> {
             }
             Trouble::NotAsked(Failure::Fatal { reason: why })
             | Trouble::Answered(
-                Fault::Reconnect { why }
-                | Fault::Refused { why }
-                | Fault::Gone { why }
-                | Fault::Unauthorized { why },
+                Fault::Reconnect { why } | Fault::Refused { why } | Fault::Gone { why } | Fault::Unauthorized { why },
             ) => self.give_up(ledger, account, (&why, None), (unknown, false)).await,
             Trouble::Answered(Fault::Misconfigured { why }) => {
                 let until = now + TimeDelta::from_std(OURS).unwrap_or_default();

@@ -42,7 +42,9 @@ pub(super) async fn run(ctx: &Context, version: i64, mut ledger: Ledger<'_>) -> 
     }
     (ledger.row.status, ledger.row.reason) = (MeetingStatus::Removed, None);
     ledger.put().await?;
-    if is_there { told(ctx, &ledger).await } else {
+    if is_there {
+        told(ctx, &ledger).await
+    } else {
         ledger.clean_up().await?;
         Ok(Done(Some(json!({"skipped": "there was no meeting"}))))
     }

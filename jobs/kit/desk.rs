@@ -42,10 +42,7 @@ impl Trouble {
             }
             Self::Answered(Fault::Misconfigured { why }) => Failure::retry_after(OURS, why),
             Self::Answered(
-                Fault::Unauthorized { why }
-                | Fault::Reconnect { why }
-                | Fault::Gone { why }
-                | Fault::Refused { why },
+                Fault::Unauthorized { why } | Fault::Reconnect { why } | Fault::Gone { why } | Fault::Refused { why },
             ) => Failure::fatal(why),
         }
     }
@@ -135,7 +132,9 @@ impl Context {
             count.fetch_add(1, Ordering::Relaxed);
             match call(client).await {
                 // There is no other password to try.
-                Err(Fault::Unauthorized { why }) if has_password(&account.provider) => Ok(Err(Fault::Reconnect { why })),
+                Err(Fault::Unauthorized { why }) if has_password(&account.provider) => {
+                    Ok(Err(Fault::Reconnect { why }))
+                }
                 Err(Fault::Unauthorized { .. }) => Err(Denied::Unauthorized),
                 answered => Ok(answered),
             }

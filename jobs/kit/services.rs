@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use liaison_queue::Producer;
 use liaison_store::Store;
 
-use super::{Mailer, MeetingRules, Retention, TokenKeeper, outbound::Outbound};
+use super::{CalendarSettings, Mailer, MeetingRules, Retention, TokenKeeper, outbound::Outbound};
 use crate::{providers::Registry, send_webhook::Webhooks};
 
 pub struct Services {
@@ -24,6 +24,7 @@ pub struct Services {
     pub retention: Retention,
     /// What holds for all meetings.
     pub meetings: MeetingRules,
+    pub calendars: CalendarSettings,
 }
 
 impl fmt::Debug for Services {

@@ -1,7 +1,9 @@
 //! A notice about an account at a provider: a calendar, or a video conference.
 
+use std::cmp::Ordering;
+
 use liaison_queue::outcome::Failure;
-use liaison_store::{Integration, IntegrationKind};
+use liaison_store::{CalendarSync, Integration, IntegrationKind};
 use serde_json::{Map, Value, json};
 
 use super::{Found, Kind, Notice, NotifyIntegrationDisconnected, Stage, date, plain};
@@ -42,7 +44,11 @@ pub(super) async fn find(
     let Some(account) = read(asked, kind, ctx).await? else {
         return Ok(Found::Over("the integration is not there any more".to_owned()));
     };
-    if let Some(found) = is_over(asked, &account) {
+    let sync = match (asked.stage, kind) {
+        (Stage::Disabled, IntegrationKind::Calendar) => read_sync(asked, ctx).await?,
+        _ => None,
+    };
+    if let Some(found) = is_over(asked, &account, sync.as_ref()) {
         return Ok(found);
     }
     let provider = name_of(&account.provider);
@@ -53,6 +59,7 @@ pub(super) async fn find(
     };
     let reason = match asked.stage {
         Stage::Warning => account.refresh_error.as_deref(),
+        Stage::Disabled if sync.is_some() => sync.as_ref().and_then(|sync| sync.sync_error.as_deref()),
         Stage::Disconnected | Stage::Disabled | Stage::Recovered => {
             account.disconnected_reason.as_deref().or(account.refresh_error.as_deref())
         }
@@ -76,10 +83,25 @@ fn notice(stage: Stage, account: Integration, data: Map<String, Value>) -> Notic
     Notice { organizer: account.organizer_id, to, template: format!("integration_{}", stage.as_str()), data }
 }
 
+/// How far a calendar is, if it is still switched on: then it is its synchronisation that was disabled.
+async fn read_sync(asked: &NotifyIntegrationDisconnected, ctx: &Context) -> Result<Option<CalendarSync>, Failure> {
+    let found = ctx.store()?.calendar_sync(&asked.id).await;
+    let found = found.map_err(|fault| Failure::retry(format!("read the calendar: {fault}")))?;
+    Ok(found.filter(|calendar| calendar.is_active))
+}
+
 /// What has become of it since, if that makes the notice needless.
-fn is_over(asked: &NotifyIntegrationDisconnected, account: &Integration) -> Option<Found> {
+fn is_over(asked: &NotifyIntegrationDisconnected, account: &Integration, sync: Option<&CalendarSync>) -> Option<Found> {
     let counted = i64::from(account.disconnects);
     let episode = i64::from(asked.episode);
+    if let Some(sync) = sync {
+        return match i64::from(sync.disables).cmp(&episode) {
+            Ordering::Less => Some(Found::TooEarly("its synchronisation has not been disabled so often".to_owned())),
+            Ordering::Greater => Some(Found::Over("that episode is over".to_owned())),
+            Ordering::Equal if sync.sync_enabled => Some(Found::Over("it was enabled again meanwhile".to_owned())),
+            Ordering::Equal => None,
+        };
+    }
     match asked.stage {
         Stage::Disconnected if counted > episode => Some(Found::Over("that episode is over".to_owned())),
         Stage::Disconnected if counted < episode => {

@@ -44,13 +44,9 @@ impl EventMeetings {
         // One of no meeting is the booking's all the same: an update gives it one.
         let (id, url) = (made.id.clone(), String::new());
         let meeting = match made.meeting {
-            EventMeeting::Ready(join) => Meeting {
-                id,
-                join_url: join.url,
-                host_url: None,
-                passcode: join.passcode,
-                differs: true,
-            },
+            EventMeeting::Ready(join) => {
+                Meeting { id, join_url: join.url, host_url: None, passcode: join.passcode, differs: true }
+            }
             EventMeeting::None | EventMeeting::Pending | EventMeeting::Failed => {
                 Meeting { id, join_url: url, host_url: None, passcode: None, differs: true }
             }

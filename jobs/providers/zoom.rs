@@ -84,7 +84,8 @@ impl Zoom {
             }
             token = Some(list.next_page_token);
         }
-        let why = format!("{}: more meetings lie ahead than are looked through for one that may be there", self.session.who);
+        let why =
+            format!("{}: more meetings lie ahead than are looked through for one that may be there", self.session.who);
         Err(Fault::Refused { why })
     }
 
@@ -218,17 +219,33 @@ mod tests {
     #[test]
     fn every_error_of_zoom_is_one_decision() {
         const USER: &str = r#"{"code":429,"message":"You have exceeded the daily rate limit (100) of Meeting Create/Update API requests permitted for this particular user. You may resume these requests at GMT 00:00:00."}"#;
-        const DAILY: &str = r#"{"code":429,"message":"You have reached the maximum daily rate limit for this API. Try again later."}"#;
+        const DAILY: &str =
+            r#"{"code":429,"message":"You have reached the maximum daily rate limit for this API. Try again later."}"#;
         const SECOND: &str = r#"{"code":429,"message":"You have reached the maximum per-second rate limit for this API. Try again later."}"#;
         for (status, headers, body, expected) in [
             (404, &[][..], r#"{"code":3001,"message":"Meeting does not exist: 123."}"#, "gone -"),
-            (400, &[], r#"{"code":300,"message":"Validation Failed.","errors":[{"field":"topic","message":"x"}]}"#, "refused -"),
+            (
+                400,
+                &[],
+                r#"{"code":300,"message":"Validation Failed.","errors":[{"field":"topic","message":"x"}]}"#,
+                "refused -",
+            ),
             (401, &[], r#"{"code":124,"message":"Invalid access token."}"#, "unauthorized -"),
             (401, &[], r#"{"code":124,"message":"Access token is expired."}"#, "unauthorized -"),
             (404, &[], r#"{"code":1001,"message":"User does not exist."}"#, "reconnect -"),
             (400, &[], r#"{"code":3000,"message":"Cannot update a meeting that has ended."}"#, "refused -"),
-            (400, &[], r#"{"code":4711,"message":"Invalid access token, does not contain scopes:[meeting:write]."}"#, "reconnect -"),
-            (401, &[], r#"{"code":4711,"message":"Invalid access token, does not contain scopes:[meeting:write]."}"#, "reconnect -"),
+            (
+                400,
+                &[],
+                r#"{"code":4711,"message":"Invalid access token, does not contain scopes:[meeting:write]."}"#,
+                "reconnect -",
+            ),
+            (
+                401,
+                &[],
+                r#"{"code":4711,"message":"Invalid access token, does not contain scopes:[meeting:write]."}"#,
+                "reconnect -",
+            ),
             (429, &[], USER, "limited 43200"),
             (429, &[("x-ratelimit-remaining", "79")], USER, "limited 43200"),
             (429, &[("retry-after", "2027-01-13T00:00:00Z")], DAILY, "limited 43200"),

@@ -76,11 +76,15 @@ fn away(at: i64, now: Millis) -> String {
 async fn reset(app: &App, key: &str, yes: bool, json: bool) -> Result<ExitCode> {
     let key: LimitKey = typed::name(key)?;
     let Some(limit) = liaison_queue::limit(&app.link, key.clone()).await? else {
-        bail!("limit {key}: not used lately, so there is nothing to forget; `liaison limits list` shows those that were");
+        bail!(
+            "limit {key}: not used lately, so there is nothing to forget; `liaison limits list` shows those that were"
+        );
     };
     let passes: u64 = limit.days.iter().map(|day| day.passes.unsigned_abs()).max().unwrap_or(0).max(limit.passes);
-    let question =
-        format!("Forget that {} passed {key}? The other side may count on, and refuse the next.", words::of(passes, "job"));
+    let question = format!(
+        "Forget that {} passed {key}? The other side may count on, and refuse the next.",
+        words::of(passes, "job")
+    );
     if !yes && !answer::confirm(&question)? {
         answer::summary("nothing done", json);
         return Ok(ExitCode::SUCCESS);
@@ -93,7 +97,9 @@ async fn reset(app: &App, key: &str, yes: bool, json: bool) -> Result<ExitCode> 
     answer::line(&format!("{key} counts anew"));
     if limit.waiting > 0 {
         let waiting = words::of(limit.waiting, "job");
-        answer::note(&format!("{waiting} will come at the time that was said before: `liaison jobs run-now ID` hurries one"));
+        answer::note(&format!(
+            "{waiting} will come at the time that was said before: `liaison jobs run-now ID` hurries one"
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

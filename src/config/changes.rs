@@ -106,6 +106,7 @@ impl Config {
             outbound: self.outbound,
             mail: self.mail,
             webhooks: self.webhooks,
+            calendars: self.calendars,
             log,
             entries,
         }

@@ -24,6 +24,7 @@ fn the_committed_file_is_the_defaults() {
         (&default.outbound, &default.mail, &default.webhooks)
     );
     assert_eq!((&written.traces, &written.retention), (&default.traces, &default.retention));
+    assert_eq!(written.calendars, default.calendars);
     assert_eq!(
         (&written.redis, &written.store, &written.worker, &written.queues, &written.queue, &written.log),
         (&default.redis, &default.store, &default.worker, &default.queues, &default.queue, &default.log)

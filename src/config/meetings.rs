@@ -49,11 +49,7 @@ impl Meetings {
                 "Meetings that are made or changed with one account of Zoom on a day of UTC.",
                 DEFAULT_ZOOM_PER_DAY,
             ),
-            meet_per_day: per_day(
-                "meet_per_day",
-                "The same, with one account of Google Meet.",
-                DEFAULT_MEET_PER_DAY,
-            ),
+            meet_per_day: per_day("meet_per_day", "The same, with one account of Google Meet.", DEFAULT_MEET_PER_DAY),
             teams_per_day: per_day(
                 "teams_per_day",
                 "The same, with one account of Microsoft Teams.",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, Bool, Text, Timestamp, Timestamptz};
-use diesel::{ExpressionMethods as _, QueryDsl as _, QueryableByName, RunQueryDsl as _};
+use diesel::{ExpressionMethods as _, NullableExpressionMethods as _, QueryDsl as _, QueryableByName, RunQueryDsl as _};
 
 use super::conflicts::{ConflictKind, ConflictStatus, Kept, Row};
 use super::id_of;
@@ -125,7 +125,7 @@ impl Store {
             let conflicts = record(connection, &new, now)?;
             for ids in ids.chunks(IDS_IN_A_QUERY) {
                 let rows = blocks::table.filter(blocks::id.eq_any(ids));
-                diesel::update(rows).set(blocks::checked_at.eq(blocks::updated_at)).execute(connection)?;
+                diesel::update(rows).set(blocks::checked_at.eq(blocks::updated_at.nullable())).execute(connection)?;
             }
             Ok((ids.len(), conflicts))
         };

@@ -201,6 +201,16 @@ impl Store {
         Ok(rows.into_iter().filter_map(Row::conflict).collect())
     }
 
+    /// One conflict.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn conflict(&self, id: &str) -> Result<Option<Conflict>, StoreError> {
+        let id = id.to_owned();
+        let find = move |connection: &mut AnyConnection| table.find(id).first::<Row>(connection).optional();
+        Ok(self.pool.read("read a conflict", find).await?.and_then(Row::conflict))
+    }
+
     /// Say what to keep, with this line in the log. Blocked times are left as they are.
     ///
     /// # Errors

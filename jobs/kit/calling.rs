@@ -1,0 +1,200 @@
+//! A call to a provider for an account: within its limits, with its token, and what becomes of its faults.
+//!
+//! This is the one place where a [`Fault`] becomes an outcome. A limit parks the job at no cost of an attempt, and holds for
+//! all daemons; what may pass is tried again; a grant that is taken no more disconnects the account, and its owner is told
+//! once. A process that dies after the account was disconnected leaves that in its row: the next job of the account tells.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use liaison_queue::{Limit, Permit, Said, clock::Millis, outcome::Failure};
+use liaison_store::{AccountId, CalendarSync, IntegrationKind, LogEntry, StoreError};
+use oauth2::AccessToken;
+use serde_json::json;
+
+use super::{Context, Denied, Secret, calendars::line, tokens::notice};
+use crate::providers::{Calendar, Entry, Fault, Login, Opening, Per, What, entry};
+
+/// When a provider has a limit and does not say for how long.
+const LIMITED: Duration = Duration::from_mins(1);
+/// After a fault of the operator's nobody tries for so long: it is the same for all accounts.
+const OURS: Duration = Duration::from_mins(5);
+/// A disconnection that nobody may have been told of, because its process died right then, is told this much later at
+/// most. Telling again is telling once.
+const TELL_AGAIN: TimeDelta = TimeDelta::days(1);
+
+/// What a call came to.
+pub(crate) type Called<T> = Result<Result<T, Fault>, Failure>;
+
+impl Context {
+    /// Call the provider of a calendar. What the provider did not like is a fault; what is no matter of the provider, as a
+    /// limit that has to be waited for, is a failure.
+    ///
+    /// # Errors
+    /// A snooze until the account's turn; what the keeper of tokens says.
+    pub(crate) async fn with_calendar<T, F>(
+        &self,
+        calendar: &CalendarSync,
+        call: impl Fn(Box<dyn Calendar>) -> F + Send + Sync,
+    ) -> Called<T>
+    where
+        T: Send,
+        F: Future<Output = Result<T, Fault>> + Send,
+    {
+        let Some(entry) = entry(&calendar.provider) else {
+            let why = format!("no client reads calendars of `{}`", calendar.provider);
+            return Ok(Err(Fault::Misconfigured { why }));
+        };
+        let _permits = self.pass_calls(entry, &calendar.integration_id).await?;
+        let account = AccountId::new(IntegrationKind::Calendar, calendar.integration_id.clone());
+        let call = &call;
+        self.with_token(&account, move |token| async move {
+            let fault = match self.open(entry, calendar, &token) {
+                Ok(client) => match call(client).await {
+                    Ok(done) => return Ok(Ok(done)),
+                    Err(fault) => fault,
+                },
+                Err(fault) => fault,
+            };
+            match fault {
+                // There is no other password to try.
+                Fault::Unauthorized { why } if has_password(entry) => Ok(Err(Fault::Reconnect { why })),
+                Fault::Unauthorized { .. } => Err(Denied::Unauthorized),
+                fault => Ok(Err(fault)),
+            }
+        })
+        .await
+    }
+
+    /// Pass under the limits for calls of this account. Places are held until the permits are dropped.
+    async fn pass_calls(&self, entry: &Entry, integration: &str) -> Result<Vec<Permit>, Failure> {
+        let mut permits = Vec::new();
+        for per in [Per::Account, Per::Client] {
+            let rules: Vec<Limit> = entry
+                .limits
+                .iter()
+                .filter(|bound| bound.what == What::Calls && bound.per == per)
+                .map(|bound| bound.limit)
+                .collect();
+            if !rules.is_empty() {
+                permits.push(self.limits.pass(&limit_key(entry, per, integration), &rules).await?);
+            }
+        }
+        Ok(permits)
+    }
+
+    fn open(
+        &self,
+        entry: &Entry,
+        calendar: &CalendarSync,
+        token: &AccessToken,
+    ) -> Result<Box<dyn Calendar>, Fault> {
+        let secret = Secret::new(token.secret().clone());
+        let login = if has_password(entry) {
+            let user = calendar.provider_user_id.clone().or_else(|| calendar.provider_email.clone());
+            Login::Password { user: user.unwrap_or_default(), password: secret }
+        } else {
+            Login::Token(secret)
+        };
+        let opening = Opening {
+            login,
+            calendar: calendar.calendar_id.as_deref(),
+            server: calendar.server_url.as_deref(),
+            zone: calendar.time_zone.as_deref().and_then(|zone| zone.parse().ok()),
+            now: self.now(),
+        };
+        self.services.providers.calendar(&calendar.provider, &opening)
+    }
+
+    /// What becomes of the job that met this fault.
+    pub(crate) async fn met(&self, calendar: &CalendarSync, fault: Fault) -> Failure {
+        match fault {
+            Fault::Retry { after: Some(after), why } => Failure::retry_after(after, why),
+            Fault::Retry { after: None, why } | Fault::Conflict { why } | Fault::Expired { why } => {
+                Failure::retry(why)
+            }
+            Fault::Limited { after, .. } => {
+                let after = after.unwrap_or(LIMITED);
+                if let Some(entry) = entry(&calendar.provider) {
+                    let key = limit_key(entry, Per::Account, &calendar.integration_id);
+                    let said = Said { retry_after: Some(after), ..Said::default() };
+                    // Without it, others find out by themselves.
+                    let _ = self.limits.told(&key, said).await;
+                }
+                Failure::Snooze { until: Millis::at(self.now()).plus(after) }
+            }
+            Fault::Reconnect { why } => match self.disconnect(calendar, &why).await {
+                Ok(()) => Failure::fatal(format!("{}: {why}", disconnected(calendar))),
+                Err(failure) => failure,
+            },
+            Fault::Misconfigured { why } => Failure::retry_after(OURS, why),
+            Fault::Unauthorized { why } | Fault::Gone { why } | Fault::Refused { why } => Failure::fatal(why),
+        }
+    }
+
+    /// Only its owner can connect this account again: begin an episode, and have the owner told.
+    async fn disconnect(&self, calendar: &CalendarSync, why: &str) -> Result<(), Failure> {
+        let (store, now) = (self.store()?, self.now());
+        let account = AccountId::new(IntegrationKind::Calendar, calendar.integration_id.clone());
+        let details = json!({"provider": calendar.provider});
+        let message = format!("disconnected: {why}");
+        let entry = LogEntry {
+            id: liaison_queue::JobId::generate().to_string(),
+            log_type: "disconnected".to_owned(),
+            created_at: now,
+            ..line(calendar, message, false, &details)
+        };
+        let line = liaison_store::Line { entry, job_id: Some(self.id.to_string()) };
+        let begun = store.disconnect(&account, calendar.version, why, now, line).await.map_err(|fault| again(&fault))?;
+        match begun {
+            Some(episode) => self.tell(&account, episode, "disconnected").await,
+            // Somebody else did, and tells.
+            None => Ok(()),
+        }
+    }
+
+    /// Whoever disconnected this account may have died before the owner was told.
+    pub(crate) async fn tell_of_disconnection(&self, calendar: &CalendarSync) -> Result<(), Failure> {
+        let account = AccountId::new(IntegrationKind::Calendar, calendar.integration_id.clone());
+        match calendar.disconnected_at {
+            Some(since) if self.now() - since < TELL_AGAIN => {
+                self.tell(&account, calendar.disconnects, "disconnected").await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Have the owner of an account told, once for each episode and stage.
+    pub(crate) async fn tell(&self, account: &AccountId, episode: i32, stage: &str) -> Result<(), Failure> {
+        self.enqueue_texts(&[notice(account, episode, stage, self.queue().as_str())]).await.map(drop)
+    }
+}
+
+/// What the database says is tried again, if it may pass.
+pub(crate) fn again(fault: &StoreError) -> Failure {
+    let reason = liaison_queue::chain(fault);
+    if fault.is_outage() { Failure::retry(reason) } else { Failure::fatal(reason) }
+}
+
+/// Providers without an address of their own are servers that people name, with a password.
+fn has_password(entry: &Entry) -> bool {
+    entry.api_url.is_none()
+}
+
+fn limit_key(entry: &Entry, per: Per, integration: &str) -> String {
+    match per {
+        Per::Client => format!("calls:{}", entry.name),
+        Per::Account => {
+            let key = format!("calls:calendar:{integration}");
+            if liaison_queue::LimitKey::parse(&key).is_ok() {
+                key
+            } else {
+                format!("calls:calendar:{}", super::digest(&[integration]))
+            }
+        }
+    }
+}
+
+fn disconnected(calendar: &CalendarSync) -> String {
+    format!("calendar:{} is disconnected, its owner has to connect it again", calendar.integration_id)
+}

@@ -1,0 +1,203 @@
+//! Bring what is known of a calendar up to date with its provider.
+//!
+//! Safe to run twice: every page is written in one step with where its round goes on, and whoever goes on from an older
+//! step writes nothing. A process that dies in the middle of a round leaves it to the next one to go on; one that dies
+//! right after it leaves marks in the mirror, by which the next run asks for what follows.
+
+mod observing;
+mod round;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use liaison_queue::{
+    outcome::{Done, Failure, Outcome},
+    retry::Retry,
+};
+use liaison_store::{AccountId, CalendarSync, Fact, IntegrationKind, SyncFailure};
+use serde::Deserialize;
+use serde_json::json;
+
+use self::round::{Asked, Halt, Report, Source};
+use crate::{
+    kit::{
+        Called, Context, Job, Sample, again,
+        calendars::{later, line, reconcile_envelope},
+    },
+    providers::{Fault, Page, Window},
+};
+
+/// What a run does not finish in this time it leaves to the next one, which comes at once: slots are for all.
+const TURN: Duration = Duration::from_mins(4);
+/// No date that a host asks for is further away.
+const REACH: Duration = Duration::from_hours(5 * 365 * 24);
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct SyncCalendarEvents {
+    integration_id: String,
+    /// All of it, whatever is known already.
+    #[serde(default)]
+    force: bool,
+    /// What has to be covered, beyond what the configuration says.
+    #[serde(default)]
+    from: Option<DateTime<Utc>>,
+    #[serde(default)]
+    to: Option<DateTime<Utc>>,
+}
+
+impl Job for SyncCalendarEvents {
+    const NAME: &'static str = "sync_calendar_events";
+    const ABOUT: &'static str = "brings what is known of the calendar `integration_id` up to date with its provider";
+    // A turn, with the last call of it and its page.
+    const TIMEOUT: Duration = Duration::from_mins(6);
+    // Outages of providers last for up to an hour; the next tick begins anew anyway.
+    const RETRY: Retry = Retry::doubling(Duration::from_secs(15)).cap(Duration::from_mins(15)).attempts(8);
+    // It needs a calendar.
+    const SAMPLE: Option<Sample> = None;
+
+    async fn run(self, ctx: &Context) -> Outcome {
+        let (store, settings) = (ctx.store()?, &ctx.services.calendars);
+        let asked = self.asked(ctx.now())?;
+        let found = store.calendar_sync(&self.integration_id).await.map_err(|fault| again(&fault))?;
+        let Some(calendar) = found else {
+            let id = &self.integration_id;
+            return Err(Failure::fatal(format!("there is no calendar integration {id}; `liaison integrations list`")));
+        };
+        if let Some(done) = standing(ctx, &calendar).await? {
+            return Ok(done);
+        }
+        let (now, began) = (|| ctx.now(), ctx.now());
+        let provider = Provider { ctx, calendar: &calendar };
+        let work = round::Work { store, settings, calendar: &calendar, job_id: ctx.id.as_str(), now: &now };
+        match work.run(&provider, &asked, later(began, TURN)).await {
+            Ok(report) => finish(ctx, &calendar, &report).await,
+            Err(Halt::Failure(failure)) => stopped(ctx, &calendar, failure).await,
+            Err(Halt::Fault(fault)) => met(ctx, &calendar, fault).await,
+        }
+    }
+}
+
+impl SyncCalendarEvents {
+    fn asked(&self, now: DateTime<Utc>) -> Result<Asked, Failure> {
+        let far = |at: &DateTime<Utc>| (*at - now).abs().to_std().is_ok_and(|away| away > REACH);
+        for (field, at) in [("from", &self.from), ("to", &self.to)] {
+            if at.as_ref().is_some_and(far) {
+                return Err(Failure::fatal(format!("args.{field}: more than five years away; ask for less")));
+            }
+        }
+        if self.from.zip(self.to).is_some_and(|(from, to)| from >= to) {
+            return Err(Failure::fatal("args.to: not after args.from; ask for a time that has a length"));
+        }
+        Ok(Asked { force: self.force, from: self.from, to: self.to })
+    }
+}
+
+/// The provider of one calendar.
+struct Provider<'a> {
+    ctx: &'a Context,
+    calendar: &'a CalendarSync,
+}
+
+impl Source for Provider<'_> {
+    async fn page(&self, at: Option<&str>, window: Window) -> Called<Page> {
+        let at = at.map(str::to_owned);
+        let ask = |client: Box<dyn crate::providers::Calendar>| {
+            let at = at.clone();
+            async move { client.changes(at.as_deref(), window).await }
+        };
+        self.ctx.with_calendar(self.calendar, ask).await
+    }
+}
+
+/// Why nothing is done with this calendar, if that is so.
+async fn standing(ctx: &Context, calendar: &CalendarSync) -> Result<Option<Done>, Failure> {
+    if calendar.disconnected_at.is_some() {
+        ctx.tell_of_disconnection(calendar).await?;
+        return Ok(Some(Done(Some(json!({"status": "disconnected"})))));
+    }
+    if !calendar.is_active {
+        return Ok(Some(Done(Some(json!({"status": "off"})))));
+    }
+    if !calendar.sync_enabled {
+        return Ok(Some(Done(Some(json!({"status": "disabled", "reason": calendar.sync_error})))));
+    }
+    Ok(None)
+}
+
+async fn finish(ctx: &Context, calendar: &CalendarSync, report: &Report) -> Outcome {
+    // Also what a run before this one has changed, that died before it could ask.
+    if report.changed > 0 || calendar.changed {
+        ctx.enqueue(&[reconcile_envelope(&calendar.integration_id, &ctx.queue())]).await?;
+    }
+    let Report { kind, pages, changed, odd, restarts } = report;
+    let kind = kind.as_str();
+    let result = json!({
+        "status": "synced", "round": kind, "pages": pages, "changed": changed, "odd": odd, "restarts": restarts,
+    });
+    if *changed > 0 || kind == "full" {
+        let message = format!("{kind} round of {pages} pages: {changed} events changed, {odd} cannot be understood");
+        ctx.log(line(calendar, message, true, &result));
+    }
+    Ok(Done(Some(result)))
+}
+
+/// It ended before the provider could say anything.
+async fn stopped(ctx: &Context, calendar: &CalendarSync, failure: Failure) -> Outcome {
+    let Failure::Fatal { reason } = &failure else { return Err(failure) };
+    // The keeper of tokens may have found out that they are taken no more, and told its owner.
+    let now = ctx.store()?.calendar_sync(&calendar.integration_id).await.map_err(|fault| again(&fault))?;
+    if let Some(now) = now
+        && let Some(done) = standing(ctx, &now).await?
+    {
+        return Ok(done);
+    }
+    count(ctx, calendar, reason).await?;
+    Err(failure)
+}
+
+/// The provider said no.
+async fn met(ctx: &Context, calendar: &CalendarSync, fault: Fault) -> Outcome {
+    let (why, reconnect) = (fault.why().to_owned(), matches!(fault, Fault::Reconnect { .. }));
+    // What the provider or the operator has to mend is not this account's fault.
+    let is_its_own = match &fault {
+        Fault::Gone { .. } | Fault::Refused { .. } | Fault::Unauthorized { .. } => true,
+        Fault::Retry { .. }
+        | Fault::Limited { .. }
+        | Fault::Reconnect { .. }
+        | Fault::Expired { .. }
+        | Fault::Conflict { .. }
+        | Fault::Misconfigured { .. } => false,
+    };
+    let failure = ctx.met(calendar, fault).await;
+    if reconnect && matches!(failure, Failure::Fatal { .. }) {
+        return Ok(Done(Some(json!({"status": "disconnected", "reason": why}))));
+    }
+    if is_its_own {
+        count(ctx, calendar, &why).await?;
+    }
+    Err(failure)
+}
+
+/// Count this on the account, with the run. The last one that it may have disables it: its owner is told first, under an
+/// id that follows from the occasion, so that whoever dies in between tells once.
+async fn count(ctx: &Context, calendar: &CalendarSync, why: &str) -> Result<(), Failure> {
+    let most = i32::try_from(ctx.services.calendars.disable_after).unwrap_or(i32::MAX);
+    let number = calendar.sync_errors.saturating_add(1);
+    if number >= most {
+        let account = AccountId::new(IntegrationKind::Calendar, calendar.integration_id.clone());
+        ctx.tell(&account, calendar.disables.saturating_add(1), "disabled").await?;
+    }
+    let reason: String = why.chars().take(500).collect();
+    let message = if number >= most {
+        format!("synchronisation failed for the {number}th time in a row and is disabled: {reason}")
+    } else {
+        format!("synchronisation failed: {reason}")
+    };
+    ctx.log(line(calendar, message, false, &json!({"errors": number})));
+    let integration_id = calendar.integration_id.clone();
+    ctx.note(Fact::SyncFailed(SyncFailure { integration_id, reason, disable_after: most, at: ctx.now() }));
+    Ok(())
+}

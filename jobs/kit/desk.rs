@@ -123,7 +123,8 @@ impl Context {
     {
         let calls = AtomicI32::new(0);
         let (open, call, count) = (&open, &call, &calls);
-        let asked = self.with_token(&account.account(), move |token| async move {
+        let id = account.account();
+        let asked = self.with_token(&id, move |token| async move {
             let _permits = self.pass_provider(account, what).await?;
             let client = match open(token) {
                 Ok(client) => client,

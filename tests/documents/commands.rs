@@ -15,6 +15,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/decisions.md",
     "docs/lifecycle.md",
     "docs/mail.md",
+    "docs/meetings.md",
     "docs/operations.md",
     "docs/webhooks.md",
     "docs/tokens.md",

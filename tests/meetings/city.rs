@@ -33,6 +33,17 @@ pub(super) fn booking(id: &str, version: i64, hour: u32) -> Value {
     })
 }
 
+/// Whether it begins at this hour in UTC, in whichever zone a provider shows it.
+pub(super) fn is_at(shown: &str, hour: u32) -> bool {
+    let (utc, berlin) = (format!("2031-05-12T{hour:02}:00:00"), format!("2031-05-12T{:02}:00:00", hour + 2));
+    let starts = |time: &str| shown.contains(&format!("\"{time}"));
+    if shown.contains("Berlin") && !shown.contains("start_time") && !shown.contains("webLink") {
+        starts(&berlin)
+    } else {
+        starts(&utc)
+    }
+}
+
 impl City {
     pub(super) fn new(house: House) -> Self {
         let runtime = Runtime::new().expect("a runtime");
@@ -48,7 +59,8 @@ impl City {
             ("google", google.api_url()),
             ("microsoft", microsoft.api_url()),
         ];
-        let mut house = house.set("LIAISON_TOKENS__SPOOL", "spool").set("LIAISON_WORKER__LEASE", "1s");
+        let spool = house.path("spool").display().to_string();
+        let mut house = house.set("LIAISON_TOKENS__SPOOL", &spool).set("LIAISON_WORKER__LEASE", "1s");
         for (at, (name, url)) in places.iter().enumerate() {
             house = house
                 .set(&format!("LIAISON_PROVIDER__{at}__NAME"), name)

@@ -29,6 +29,8 @@ pub const EVENTS: &[Event] = &[
     event("calendar.synced", "a calendar was synchronised"),
     event("calendar.conflict_detected", "a calendar has two things at one time"),
     event("meeting.created", "a booking has a video conference"),
+    event("meeting.updated", "the video conference of a booking was changed"),
+    event("meeting.removed", "the video conference of a booking was removed"),
     event("integration.disconnected", "a provider takes our tokens no more"),
     event("webhook.test", "an operator tries an endpoint"),
 ];

@@ -1,13 +1,16 @@
 //! What a job author gets.
 
+mod booking;
 pub(crate) mod calendars;
 mod calling;
 mod context;
+mod desk;
 pub mod http;
 mod job;
 mod journal;
 mod limits;
 mod mailer;
+mod meetings;
 pub mod outbound;
 mod redact;
 mod retention;
@@ -17,16 +20,20 @@ pub mod signature;
 pub mod tokens;
 mod trace;
 mod traceparent;
+mod written;
 
+pub(crate) use booking::{Booking, Name, event_lock, meeting_lock, store_failure};
 pub use calendars::CalendarSettings;
 pub(crate) use calling::{Called, again};
 pub use context::{Context, Surroundings};
+pub(crate) use desk::{Trouble, limit_ends};
 pub(crate) use job::Job;
 pub use job::{Entry, Sample};
 pub use journal::Journal;
 pub use limits::Limits;
 pub(crate) use mailer::{Content, Errand, MAX_RECIPIENTS, Recipient, digest, send};
 pub use mailer::{MailFault, MailTransport, Mailer, MailerOptions, Security, SmtpOptions, Templates, judge_address};
+pub use meetings::MeetingRules;
 pub use redact::redact;
 pub use retention::Retention;
 pub use secret::Secret;
@@ -34,3 +41,4 @@ pub use services::Services;
 pub(crate) use tokens::{Denied, Need, NoToken, TokenKeeper, TokenSettings};
 pub use trace::{Attribute, Child, Kind, Sink, Span, Trace, nanos};
 pub use traceparent::Traceparent;
+pub(crate) use written::{event_lane, put_event, written_calendar};

@@ -1,14 +1,18 @@
 //! WHAT we do: one file per job.
 
 mod cleanup_old_integration_logs;
+mod create_calendar_event;
 mod diagnostics;
 pub mod events;
+mod generate_meeting_link;
 mod kit;
 mod notify_integration_disconnected;
 mod providers;
 mod reconcile_calendar_events;
 mod refresh_expired_tokens;
 mod refresh_token;
+mod remove_calendar_event;
+mod remove_left_meeting;
 mod send_email;
 mod send_webhook;
 mod sync_all_calendar_integrations;
@@ -16,12 +20,14 @@ mod sync_calendar_events;
 
 use cleanup_old_integration_logs::CleanupOldIntegrationLogs;
 pub use cleanup_old_integration_logs::{Halt, Looked, RUNS_KEPT_AT_LEAST, Report, Sweep, Swept};
+use create_calendar_event::CreateCalendarEvent;
 use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
+use generate_meeting_link::GenerateMeetingLink;
 pub use kit::tokens;
 pub use kit::{
     Attribute, CalendarSettings, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer,
-    MailerOptions, Retention, Sample, Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings, Templates,
-    Trace, Traceparent, judge_address, nanos, redact,
+    MailerOptions, MeetingRules, Retention, Sample, Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings,
+    Templates, Trace, Traceparent, judge_address, nanos, redact,
 };
 pub use kit::{http, outbound, signature};
 use notify_integration_disconnected::NotifyIntegrationDisconnected;
@@ -29,6 +35,8 @@ pub use providers::{Registry, default_api_url};
 use reconcile_calendar_events::ReconcileCalendarEvents;
 use refresh_expired_tokens::RefreshExpiredTokens;
 use refresh_token::RefreshToken;
+use remove_calendar_event::RemoveCalendarEvent;
+use remove_left_meeting::RemoveLeftMeeting;
 use send_email::SendEmail;
 use send_webhook::SendWebhook;
 use sync_all_calendar_integrations::SyncAllCalendarIntegrations;
@@ -43,6 +51,10 @@ pub mod webhooks {
 
 /// Every job, in the order in which it is shown.
 pub const CATALOG: &[Entry] = &[
+    Entry::of::<GenerateMeetingLink>(),
+    Entry::of::<CreateCalendarEvent>(),
+    Entry::of::<RemoveCalendarEvent>(),
+    Entry::of::<RemoveLeftMeeting>(),
     Entry::of::<SyncCalendarEvents>(),
     Entry::of::<ReconcileCalendarEvents>(),
     Entry::of::<SyncAllCalendarIntegrations>(),

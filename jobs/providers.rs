@@ -6,25 +6,34 @@
 mod caldav;
 mod draft;
 mod event;
+mod event_meeting;
 mod fault;
 mod google;
 mod ical;
 mod instances;
+mod meeting;
+#[cfg(test)]
+mod meeting_tests;
 mod microsoft;
 mod recurrence;
 mod registry;
 mod session;
+mod teams;
+mod webex;
 mod zones;
+mod zoom;
 
 use std::{future::Future, pin::Pin};
 
 pub(crate) use draft::{Attendee, Draft, EventKey, EventMeeting, Join, Made};
 pub(crate) use event::{Change, Event, Next, Page, Shown, When, Window};
 pub(crate) use fault::Fault;
+pub(crate) use meeting::{Meeting, MeetingDraft, MeetingSettings, Meetings};
 pub(crate) use microsoft::{Microsoft, OnlineMeeting};
 pub(crate) use registry::{Bound, Entry, Login, MadeBy, Opening, Per, What, entry};
 pub use registry::{Registry, default_api_url};
 pub(crate) use session::{Ask, Reply, Session};
+pub(crate) use zones::zone;
 
 /// What a client answers, later. Boxed, so that a job need not know which provider it talks to.
 pub(crate) type Answering<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;

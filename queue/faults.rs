@@ -48,6 +48,16 @@ closed_set! {
         TokenSpooled => "token_spooled",
         /// The tokens stand in the row; the spool still has them.
         TokenStored => "token_stored",
+        /// What is wanted is noted; nobody was asked for the meeting yet.
+        BeforeMeetingCall => "before_meeting_call",
+        /// Whoever was asked for the meeting has answered; nothing is written.
+        MeetingAnswered => "meeting_answered",
+        /// The meeting stands in its row; nobody was told.
+        MeetingStored => "meeting_stored",
+        /// The same three, of an event in a calendar.
+        BeforeEventCall => "before_event_call",
+        EventAnswered => "event_answered",
+        EventStored => "event_stored",
         /// Another configuration is judged, and not taken.
         Reloading => "reloading",
     }

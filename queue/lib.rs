@@ -69,7 +69,10 @@ pub use examiner::{ServerFacts, Stranger, servers, strangers, tied_to};
 pub use inspector::{Depths, Inspector, Whereabouts, now, queues};
 pub use isolation::{Isolation, Suspects};
 pub use lanes::{LaneCard, LaneView};
-pub use limiter::{DayView, HolderView, Limit, LimitView, Limiter, Permit, Said, Zone, list as limits, show as limit};
+pub use limiter::{
+    DayView, HolderView, Limit, LimitView, Limiter, Permit, Said, Zone, list as limits, reset as reset_limit,
+    show as limit,
+};
 pub use link::{Link, LinkOptions, SentinelUser, TlsFiles};
 pub use names::{BatchId, EntryName, JobId, JobName, LaneName, LimitKey, QueueName, UniqueKey};
 pub use operator::{Cancelled, Moved, Operator, Skipped};

@@ -37,7 +37,7 @@ pub(crate) use self::permits::Permits;
 pub use self::{
     permits::Permit,
     rule::{Limit, Zone},
-    view::{DayView, HolderView, LimitView, list, show},
+    view::{DayView, HolderView, LimitView, list, reset, show},
 };
 
 /// A place is kept for this long after its slot, for a daemon that is slow to claim; then others need not wait for it.

@@ -13,7 +13,9 @@ mod query;
 mod series;
 mod smtp_sink;
 mod token_server;
+mod webex;
 mod webhook_receiver;
+mod zoom;
 
 pub use caldav::CalDavServer;
 pub use desk::{Api, Desk, Refusal, Said, Trouble};
@@ -23,4 +25,6 @@ pub use microsoft::{MicrosoftServer, Reset};
 pub use series::Series;
 pub use smtp_sink::{BadDay, Mail, SmtpSettings, SmtpSink};
 pub use token_server::{CLIENT_ID, CLIENT_SECRET, Issued, Mishap, Style, TokenServer};
+pub use webex::WebexServer;
 pub use webhook_receiver::WebhookReceiver;
+pub use zoom::ZoomServer;

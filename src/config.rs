@@ -22,6 +22,7 @@ pub(crate) mod http;
 mod key;
 pub(crate) mod log;
 pub(crate) mod mail;
+pub(crate) mod meetings;
 pub(crate) mod mistake;
 pub(crate) mod origin;
 pub(crate) mod outbound;
@@ -50,6 +51,7 @@ use http::Http;
 use key::Value;
 use log::Log;
 use mail::Mail;
+use meetings::Meetings;
 use mistake::{ConfigError, Warning};
 use origin::{Origin, Place};
 use outbound::Outbound;
@@ -86,6 +88,7 @@ pub(crate) struct Config {
     pub(crate) traces: Traces,
     pub(crate) outbound: Outbound,
     pub(crate) mail: Mail,
+    pub(crate) meetings: Meetings,
     pub(crate) webhooks: Webhooks,
     pub(crate) calendars: Calendars,
     pub(crate) log: Log,
@@ -107,6 +110,7 @@ impl Config {
         let traces = Traces::read(reader);
         let outbound = Outbound::read(reader);
         let mail = Mail::read(reader);
+        let meetings = Meetings::read(reader);
         let webhooks = Webhooks::read(reader);
         let calendars = Calendars::read(reader);
         let log = Log::read(reader);
@@ -125,6 +129,7 @@ impl Config {
             traces,
             outbound,
             mail,
+            meetings,
             webhooks,
             calendars,
             log,

@@ -27,6 +27,7 @@ impl App {
             mailer: self.mailer()?,
             webhooks: Webhooks::new(config.webhooks.settings(), config.worker.concurrency as usize),
             retention: config.retention.of_jobs(),
+            meetings: config.meetings.of_jobs(),
             calendars: config.calendars.settings(),
         }))
     }

@@ -10,11 +10,13 @@ mod dead_letters;
 mod deliveries;
 mod error;
 mod examiner;
+mod external_events;
 mod facts;
 mod holds;
 mod identity;
 mod integrations;
 mod logs;
+mod meetings;
 mod migrations;
 mod notifications;
 mod pool;
@@ -30,6 +32,7 @@ mod sealing;
 mod store;
 mod ticks;
 mod url;
+mod video;
 mod webhooks;
 
 #[cfg(test)]
@@ -59,12 +62,14 @@ pub use dead_letters::{DeadCursor, DeadFilter, DeadLetter};
 pub use deliveries::{Attempt, AttemptRow, Call, Delivery, DeliveryFilter, DeliveryStatus};
 pub use error::StoreError;
 pub use examiner::DatabaseFacts;
+pub use external_events::{EventStatus, ExternalEvent, RemovedBooking};
 pub use facts::Fact;
 pub use holds::{Hold, HoldScope, UnknownScope};
 pub use integrations::{
     AccountId, Added, Expiring, Grant, Integration, IntegrationFilter, IntegrationKind, NewIntegration, Stored, Tokens,
 };
 pub use logs::{Line, LogEntry, LogFilter, LogLine};
+pub use meetings::{Meeting, MeetingStatus};
 pub use migrations::{migrate, migration_status};
 pub use notifications::{EndpointState, Notification, NotificationStatus, SuppressedAddress, Told};
 pub use pruner::{Class, Expired, ExpiredPage, Old, PruneCursor, Pruned, UnknownClass};
@@ -76,4 +81,5 @@ pub use sealing::{KeyError, KeyRing};
 pub use store::{Store, StoreOptions};
 pub use ticks::{TickRow, TickStatus};
 pub use url::{DatabaseUrl, PostgresUrl, UrlError};
+pub use video::VideoAccount;
 pub use webhooks::{Endpoint, EndpointChanges, EndpointFilter, EndpointSecrets};

@@ -334,3 +334,58 @@ diesel::table! {
         told -> Bool,
     }
 }
+
+diesel::table! {
+    meetings (booking_id) {
+        booking_id -> Text,
+        version -> BigInt,
+        made_for -> Nullable<BigInt>,
+        organizer_id -> Text,
+        provider -> Nullable<Text>,
+        integration_id -> Nullable<Text>,
+        external_id -> Nullable<Text>,
+        join_url -> Nullable<Text>,
+        host_url -> Nullable<Binary>,
+        passcode -> Nullable<Binary>,
+        status -> Text,
+        reason -> Nullable<Text>,
+        starts_at -> Nullable<Timestamp>,
+        ends_at -> Nullable<Timestamp>,
+        fell_back -> Text,
+        trouble_since -> Nullable<Timestamp>,
+        turn -> Integer,
+        job_id -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    external_events (booking_id, integration_id) {
+        booking_id -> Text,
+        integration_id -> Text,
+        organizer_id -> Text,
+        provider -> Text,
+        version -> BigInt,
+        external_id -> Nullable<Text>,
+        etag -> Nullable<Text>,
+        status -> Text,
+        reason -> Nullable<Text>,
+        asked_at -> Timestamp,
+        starts_at -> Timestamp,
+        ends_at -> Timestamp,
+        turn -> Integer,
+        job_id -> Text,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    removed_bookings (booking_id) {
+        booking_id -> Text,
+        version -> Nullable<BigInt>,
+        asked_at -> Timestamp,
+        job_id -> Text,
+    }
+}

@@ -16,6 +16,7 @@ mod lanes;
 mod leasing;
 mod limiting;
 mod mail;
+mod meetings;
 mod operating;
 mod outages;
 mod packaging;

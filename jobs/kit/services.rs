@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use liaison_queue::Producer;
 use liaison_store::Store;
 
-use super::{CalendarSettings, Mailer, Retention, TokenKeeper, outbound::Outbound};
+use super::{CalendarSettings, Mailer, MeetingRules, Retention, TokenKeeper, outbound::Outbound};
 use crate::{providers::Registry, send_webhook::Webhooks};
 
 pub struct Services {
@@ -22,6 +22,8 @@ pub struct Services {
     /// What deliveries of webhooks share.
     pub webhooks: Webhooks,
     pub retention: Retention,
+    /// What holds for all meetings.
+    pub meetings: MeetingRules,
     pub calendars: CalendarSettings,
 }
 

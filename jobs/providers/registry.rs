@@ -10,9 +10,13 @@ use liaison_queue::Limit;
 use url::Url;
 
 use super::{
-    Calendar, CalendarWriter, Fault, Microsoft, Session,
+    Calendar, CalendarWriter, Fault, Meetings, Microsoft, Session,
     caldav::{self, CalDav},
+    event_meeting::EventMeetings,
     google::Google,
+    teams::Teams,
+    webex::Webex,
+    zoom::Zoom,
 };
 use crate::kit::{Secret, outbound::Outbound};
 
@@ -95,6 +99,8 @@ pub(crate) struct Entry {
     pub(crate) reads: Option<Open<dyn Calendar>>,
     pub(crate) writes: Option<Open<dyn CalendarWriter>>,
     pub(crate) meetings: MadeBy,
+    /// None: it has no meetings.
+    pub(crate) meets: Option<Open<dyn Meetings>>,
     /// What its owner has to consent to. A scope in brackets is needed for meetings alone.
     pub(crate) scopes: &'static [&'static str],
     pub(crate) limits: &'static [Bound],
@@ -117,6 +123,9 @@ pub(crate) const ENTRIES: &[Entry] = &[
         reads: Some(|opening, outbound, base| Ok(Box::new(google(opening, outbound, base)?))),
         writes: Some(|opening, outbound, base| Ok(Box::new(google(opening, outbound, base)?))),
         meetings: MadeBy::Event,
+        meets: Some(|opening, outbound, base| {
+            Ok(Box::new(EventMeetings::new(Box::new(google(opening, outbound, base)?))))
+        }),
         scopes: &["https://www.googleapis.com/auth/calendar.events"],
         // Its own: 600 a minute for each user, 10,000 for each project. Of meetings it says nothing; 1,000 a day is ours.
         limits: &[
@@ -132,6 +141,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         reads: Some(|opening, outbound, base| Ok(Box::new(microsoft(opening, outbound, base)?))),
         writes: Some(|opening, outbound, base| Ok(Box::new(microsoft(opening, outbound, base)?))),
         meetings: MadeBy::Provider,
+        meets: Some(|opening, outbound, base| Ok(Box::new(Teams::new(microsoft(opening, outbound, base)?)))),
         scopes: &["offline_access", "Calendars.ReadWrite", "(OnlineMeetings.ReadWrite)"],
         // Its own: four at once and 10,000 in ten minutes for each mailbox. 500 meetings a day is ours; it allows 2,000 a
         // month.
@@ -148,6 +158,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         reads: Some(|opening, outbound, base| Ok(Box::new(caldav(opening, outbound, base)?))),
         writes: Some(|opening, outbound, base| Ok(Box::new(caldav(opening, outbound, base)?))),
         meetings: MadeBy::Nobody,
+        meets: None,
         scopes: &[],
         // It says nothing of limits, and locks accounts that it finds too eager.
         limits: &[Bound::calls(Per::Account, Limit::concurrent(2))],
@@ -159,6 +170,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         reads: Some(|opening, outbound, base| Ok(Box::new(caldav(opening, outbound, base)?))),
         writes: Some(|opening, outbound, base| Ok(Box::new(caldav(opening, outbound, base)?))),
         meetings: MadeBy::Nobody,
+        meets: None,
         scopes: &[],
         // A server may be a small machine at somebody's home.
         limits: &[Bound::calls(Per::Account, Limit::concurrent(2))],
@@ -170,6 +182,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         reads: None,
         writes: None,
         meetings: MadeBy::Provider,
+        meets: Some(|opening, outbound, base| Ok(Box::new(Zoom::new(session("zoom", opening, outbound, base)?)))),
         scopes: &["meeting:read", "meeting:write", "user:read"],
         // Its own: 100 creations and changes for each user and UTC day. 1,000 a day for all of an account's calls is ours.
         limits: &[
@@ -185,6 +198,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         reads: None,
         writes: None,
         meetings: MadeBy::Provider,
+        meets: Some(|opening, outbound, base| Ok(Box::new(Webex::new(session("webex", opening, outbound, base)?)))),
         scopes: &["meeting:schedules_read", "meeting:schedules_write", "spark:people_read"],
         // Its own: 100 meetings in 24 hours for each user.
         limits: &[Bound::meetings(Limit::window(100, Duration::from_hours(24)))],
@@ -230,20 +244,11 @@ impl Registry {
         open(opening, &self.outbound, self.base(entry))
     }
 
-    /// For clients of what only one provider has, such as Teams.
-    pub(crate) fn microsoft(&self, opening: &Opening<'_>) -> Result<Microsoft, Fault> {
-        microsoft(opening, &self.outbound, self.base(known("microsoft")?))
-    }
-
-    /// A session with a token, at a provider that has one address. `who` is how it is called in messages.
-    pub(crate) fn session(
-        &self,
-        name: &str,
-        who: &'static str,
-        token: Secret,
-        now: DateTime<Utc>,
-    ) -> Result<Session, Fault> {
-        Ok(Session::new(who, self.base(known(name)?), &self.outbound, token, now))
+    /// To have it make meetings.
+    pub(crate) fn meetings(&self, name: &str, opening: &Opening<'_>) -> Result<Box<dyn Meetings>, Fault> {
+        let entry = known(name)?;
+        let open = entry.meets.ok_or_else(|| lacks(entry, "no meetings"))?;
+        open(opening, &self.outbound, self.base(entry))
     }
 
     fn base(&self, entry: &Entry) -> &str {
@@ -299,6 +304,10 @@ fn microsoft(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<M
     let token = token(opening, "microsoft")?.clone();
     let session = Session::new("the calendar of microsoft", base, outbound, token, opening.now);
     Ok(Microsoft::new(session, opening.calendar))
+}
+
+fn session(who: &'static str, opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Session, Fault> {
+    Ok(Session::new(who, base, outbound, token(opening, who)?.clone(), opening.now))
 }
 
 #[cfg(test)]
@@ -371,6 +380,10 @@ mod tests {
         for (name, said) in [("zoom", "no calendars that can be read"), ("acme", "no client for the provider `acme`")] {
             let fault = registry.calendar(name, &token).map(drop).unwrap_err();
             assert!(matches!(&fault, Fault::Misconfigured { why } if why.contains(said)), "{fault}");
+        }
+        for entry in ENTRIES {
+            let makes = registry.meetings(entry.name, &token).is_ok();
+            assert_eq!(makes, entry.meetings != MadeBy::Nobody, "{}", entry.name);
         }
         let password = opening(Login::Password { user: "u".to_owned(), password: Secret::new("hunter2") });
         assert!(registry.calendar("apple", &password).is_ok() && registry.writer("apple", &password).is_ok());

@@ -148,6 +148,11 @@ impl Reply {
         self.trouble.as_ref().and_then(|body| body.pointer(pointer)).and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// Of an answer other than 2xx: a whole number in its body.
+    pub(crate) fn number(&self, pointer: &str) -> Option<i64> {
+        self.trouble.as_ref().and_then(|body| body.pointer(pointer)).and_then(Value::as_i64)
+    }
+
     /// Whether a provider said this, and not somebody on the way to it.
     pub(crate) fn is_the_providers(&self) -> bool {
         self.trouble.as_ref().is_some_and(Value::is_object)

@@ -104,6 +104,15 @@ pub async fn show(link: &Link, key: LimitKey) -> Result<Option<LimitView>, Queue
     view(&LimitScripts { link: link.clone(), clock: Clock::Redis }, key).await
 }
 
+/// Forget what passed and what the other side said, and who waits for a slot: the next job passes as if it were the first.
+/// Jobs that are parked come at the time that they were told. Permits are held on. Whether there was anything.
+///
+/// # Errors
+/// When Redis does not answer.
+pub async fn reset(link: &Link, key: &LimitKey) -> Result<bool, QueueError> {
+    LimitScripts { link: link.clone(), clock: Clock::Redis }.reset(key).await
+}
+
 async fn view(scripts: &LimitScripts, key: LimitKey) -> Result<Option<LimitView>, QueueError> {
     let v = scripts.look(&key, MAX_HOLDERS).await?;
     let [time, state, passes, oldest, newest, waiting, next, last, late, held, permits, holders] = v.as_slice() else {

@@ -160,6 +160,16 @@ impl LimitScripts {
         GIVE_BACK.call(&self.link.at(&k.state), &command).await.map(drop)
     }
 
+    /// In one step: all of them share a slot.
+    pub(crate) async fn reset(&self, key: &LimitKey) -> Result<bool, QueueError> {
+        let k = LimitKeys::of(key);
+        let mut command = redis::cmd("DEL");
+        command.arg(&[&k.line, &k.slots, &k.late, &k.state, &k.passes][..]);
+        let answer = self.link.at(&k.state).call("reset a limit", &command).await?;
+        let Value::Int(gone) = answer else { return Err(self.link.odd("reset a limit", &answer)) };
+        Ok(gone > 0)
+    }
+
     /// One step of a walk over all keys of all limits: what to go on with, and what was found.
     pub(crate) async fn scan(&self, from: u64, count: usize) -> Result<(u64, Vec<LimitKey>), QueueError> {
         let mut command = redis::cmd("SCAN");

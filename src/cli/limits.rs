@@ -24,6 +24,14 @@ pub(crate) enum LimitsCommand {
         /// The limit's key, such as google:user:42; `job:NAME` for how many of a job run at once
         key: String,
     },
+    /// Forget what passed a limit and what the other side said of it; who holds a permit keeps it
+    Reset {
+        /// The limit's key
+        key: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 pub(crate) fn run(global: &Global, command: &LimitsCommand) -> Result<ExitCode> {
@@ -32,6 +40,7 @@ pub(crate) fn run(global: &Global, command: &LimitsCommand) -> Result<ExitCode> 
         match command {
             LimitsCommand::List { limit } => list(&app, limit, global.json).await,
             LimitsCommand::Show { key } => show(&app, key, global.json).await,
+            LimitsCommand::Reset { key, yes } => reset(&app, key, *yes, global.json).await,
         }
     })
 }
@@ -62,6 +71,37 @@ fn row(limit: &LimitView, now: Millis) -> Vec<String> {
 
 fn away(at: i64, now: Millis) -> String {
     if at > now.0 { format!("in {}", words::span(at - now.0)) } else { "now".to_owned() }
+}
+
+async fn reset(app: &App, key: &str, yes: bool, json: bool) -> Result<ExitCode> {
+    let key: LimitKey = typed::name(key)?;
+    let Some(limit) = liaison_queue::limit(&app.link, key.clone()).await? else {
+        bail!(
+            "limit {key}: not used lately, so there is nothing to forget; `liaison limits list` shows those that were"
+        );
+    };
+    let passes: u64 = limit.days.iter().map(|day| day.passes.unsigned_abs()).max().unwrap_or(0).max(limit.passes);
+    let question = format!(
+        "Forget that {} passed {key}? The other side may count on, and refuse the next.",
+        words::of(passes, "job")
+    );
+    if !yes && !answer::confirm(&question)? {
+        answer::summary("nothing done", json);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let reset = liaison_queue::reset_limit(&app.link, &key).await?;
+    if json {
+        answer::json(&serde_json::json!({"limit": key, "reset": reset, "waiting": limit.waiting}));
+        return Ok(ExitCode::SUCCESS);
+    }
+    answer::line(&format!("{key} counts anew"));
+    if limit.waiting > 0 {
+        let waiting = words::of(limit.waiting, "job");
+        answer::note(&format!(
+            "{waiting} will come at the time that was said before: `liaison jobs run-now ID` hurries one"
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn show(app: &App, key: &str, json: bool) -> Result<ExitCode> {

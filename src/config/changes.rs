@@ -105,6 +105,7 @@ impl Config {
             traces: self.traces,
             outbound: self.outbound,
             mail: self.mail,
+            meetings: self.meetings,
             webhooks: self.webhooks,
             calendars: self.calendars,
             log,

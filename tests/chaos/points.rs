@@ -13,9 +13,11 @@ fn needs_a_death(point: Point) -> bool {
     matches!(point, Point::Reaped | Point::ForSuspects)
 }
 
-/// Points that jobs do not lead to; `ticking.rs` plays those of ticks, and `tokens.rs` those of tokens.
+/// Points that jobs do not lead to; `ticking.rs` plays those of ticks, `tokens.rs` those of tokens, and `meetings.rs`
+/// those of meetings and events.
 fn is_of_jobs(point: Point) -> bool {
-    !TICKS.contains(&point) && !crate::tokens::POINTS.contains(&point) && point != Point::Reloading
+    let others = [TICKS, &crate::tokens::POINTS, &crate::meetings::POINTS, &[Point::Reloading]];
+    !others.iter().any(|points| points.contains(&point))
 }
 
 /// Enough of everything to come to this point: leases are only extended if something lasts.

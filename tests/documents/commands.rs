@@ -16,6 +16,7 @@ const DOCUMENTS: &[&str] = &[
     "docs/decisions.md",
     "docs/lifecycle.md",
     "docs/mail.md",
+    "docs/meetings.md",
     "docs/operations.md",
     "docs/providers.md",
     "docs/webhooks.md",

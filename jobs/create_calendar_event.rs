@@ -1,0 +1,113 @@
+//! Write a booking into every connected calendar of its organizer, or change what was written there before.
+//!
+//! One job for each calendar, so that none waits for another; its id follows from this one. Safe to run twice: an event has
+//! its booking's key, a row for each booking and calendar says what is wanted before the provider is asked and what came of
+//! it after, and what is of an older version does nothing. What was taken out since it was asked for is not written: it
+//! ends as cancelled. Dies half-way: the same event is written again, which is writing it once.
+
+mod one;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use liaison_queue::{
+    outcome::{Done, Outcome},
+    retry::Retry,
+};
+use liaison_store::{Integration, IntegrationFilter, IntegrationKind};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::{Value, json};
+
+use crate::kit::{Booking, Context, Job, Name, Sample, event_lane, store_failure};
+
+/// Who has more calendars is a mistake of its host.
+const MAX_CALENDARS: u32 = 1000;
+
+#[derive(Debug)]
+pub(crate) struct CreateCalendarEvent {
+    booking: Booking,
+    /// As it came: it is handed on to the jobs for each calendar.
+    written: Value,
+    /// Of one calendar only; none: of all of them.
+    integration_id: Option<String>,
+    /// When the host asked for it, if that was not now.
+    asked_at: Option<DateTime<Utc>>,
+    tell_attendees: bool,
+}
+
+impl<'de> Deserialize<'de> for CreateCalendarEvent {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Written {
+            booking: Value,
+            integration_id: Option<Name>,
+            asked_at: Option<DateTime<Utc>>,
+            #[serde(default = "yes")]
+            tell_attendees: bool,
+        }
+        fn yes() -> bool {
+            true
+        }
+        let Written { booking: written, integration_id, asked_at, tell_attendees } = Written::deserialize(from)?;
+        let booking = serde_json::from_value(written.clone());
+        let booking = booking.map_err(|fault| D::Error::custom(format!("booking: {fault}")))?;
+        let integration_id = integration_id.map(|Name(id)| id);
+        Ok(Self { booking, written, integration_id, asked_at, tell_attendees })
+    }
+}
+
+impl Job for CreateCalendarEvent {
+    const NAME: &'static str = "create_calendar_event";
+    const ABOUT: &'static str = "writes a booking into the calendars of its organizer";
+    const TIMEOUT: Duration = Duration::from_mins(2);
+    // A calendar's outage of an afternoon.
+    const RETRY: Retry = Retry::doubling(Duration::from_secs(5)).cap(Duration::from_mins(15)).attempts(30);
+    // It needs a calendar.
+    const SAMPLE: Option<Sample> = None;
+
+    async fn run(self, ctx: &Context) -> Outcome {
+        match &self.integration_id {
+            Some(id) => one::run(ctx, &self, id).await,
+            None => self.fan_out(ctx).await,
+        }
+    }
+}
+
+impl CreateCalendarEvent {
+    /// One job for each calendar.
+    async fn fan_out(&self, ctx: &Context) -> Outcome {
+        let filter = IntegrationFilter {
+            kind: Some(IntegrationKind::Calendar),
+            organizer: Some(self.booking.organizer_id.clone()),
+            active: Some(true),
+            disconnected: Some(false),
+            limit: MAX_CALENDARS,
+            ..IntegrationFilter::default()
+        };
+        let calendars = ctx.store()?.integrations(filter).await.map_err(|fault| store_failure(&fault))?;
+        let jobs: Vec<Value> = calendars.iter().map(|calendar| self.child(ctx, calendar)).collect();
+        if !jobs.is_empty() {
+            ctx.enqueue(&jobs).await?;
+        }
+        let ids: Vec<&str> = calendars.iter().map(|calendar| calendar.id.as_str()).collect();
+        Ok(Done(Some(json!({"booking_id": self.booking.id, "version": self.booking.version, "calendars": ids}))))
+    }
+
+    fn child(&self, ctx: &Context, calendar: &Integration) -> Value {
+        json!({
+            "job": Self::NAME,
+            "queue": ctx.queue(),
+            "lane": event_lane(&self.booking.id, &calendar.id),
+            "args": {
+                "booking": self.written,
+                "integration_id": calendar.id,
+                "asked_at": self.asked_at(ctx),
+                "tell_attendees": self.tell_attendees,
+            },
+        })
+    }
+
+    fn asked_at(&self, ctx: &Context) -> DateTime<Utc> {
+        self.asked_at.unwrap_or(ctx.enqueued_at)
+    }
+}

@@ -1,0 +1,189 @@
+//! The row of a booking's meeting, as a run reads and changes it.
+
+use chrono::{DateTime, Utc};
+use liaison_queue::outcome::Failure;
+use liaison_store::{Integration, Meeting, MeetingStatus};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::kit::{Booking, Context, store_failure};
+
+/// A row, and whoever changes it.
+pub(super) struct Ledger<'a> {
+    ctx: &'a Context,
+    pub(super) row: Meeting,
+}
+
+/// Who was given up for this version of the booking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FellBack {
+    pub(super) provider: String,
+    pub(super) integration_id: String,
+    pub(super) reason: String,
+    pub(super) at: DateTime<Utc>,
+    /// Then it is worth asking again; none: the same would be refused again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) until: Option<DateTime<Utc>>,
+    /// What keeps it is a limit: to wait for it is no attempt.
+    #[serde(default)]
+    pub(super) limited: bool,
+    /// Something may be left there, to be taken away when there is another meeting.
+    #[serde(default)]
+    pub(super) left: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) external_id: Option<String>,
+}
+
+impl<'a> Ledger<'a> {
+    pub(super) async fn open(
+        ctx: &'a Context,
+        booking_id: &str,
+        version: i64,
+        organizer_id: &str,
+    ) -> Result<Self, Failure> {
+        let found = ctx.store()?.meeting(booking_id).await.map_err(|fault| store_failure(&fault))?;
+        let row = found.unwrap_or_else(|| Meeting::new(booking_id, version, organizer_id, ctx.now()));
+        Ok(Self { ctx, row })
+    }
+
+    /// Write the row as it is now.
+    pub(super) async fn put(&mut self) -> Result<(), Failure> {
+        self.ctx.id.as_str().clone_into(&mut self.row.job_id);
+        let put = self.ctx.store()?.put_meeting(self.row.clone(), self.ctx.now()).await;
+        match put.map_err(|fault| store_failure(&fault))? {
+            Some(turn) => {
+                self.row.turn = turn;
+                Ok(())
+            }
+            None => Err(Failure::retry(format!(
+                "another job has changed the meeting of booking {} meanwhile",
+                self.row.booking_id
+            ))),
+        }
+    }
+
+    /// Nobody knows whether there is a meeting at the provider that was asked.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.row.status, MeetingStatus::Intended | MeetingStatus::Removing) && self.row.external_id.is_none()
+    }
+
+    /// There is one, or may be.
+    pub(super) fn may_be_there(&self) -> bool {
+        let row = &self.row;
+        row.status != MeetingStatus::Removed
+            && row.integration_id.is_some()
+            && (row.external_id.is_some() || self.is_unknown())
+    }
+
+    pub(super) fn fell_back(&self) -> Vec<FellBack> {
+        serde_json::from_str(&self.row.fell_back).unwrap_or_default()
+    }
+
+    pub(super) fn set_fell_back(&mut self, all: &[FellBack]) {
+        self.row.fell_back = json!(all).to_string();
+    }
+
+    /// This account is given up for now, and why.
+    pub(super) fn given_up(&self, account: &Integration) -> Option<FellBack> {
+        let now = self.ctx.now();
+        let of = |fell: &FellBack| fell.integration_id == account.id && fell.until.is_none_or(|until| until > now);
+        self.fell_back().into_iter().find(of)
+    }
+
+    pub(super) fn give_up(&mut self, account: &Integration, reason: &str, until: Option<DateTime<Utc>>, limited: bool) {
+        let mut all = self.fell_back();
+        let at = self.ctx.now();
+        match all.iter_mut().find(|fell| fell.integration_id == account.id) {
+            Some(fell) => (fell.reason, fell.at, fell.until, fell.limited) = (reason.to_owned(), at, until, limited),
+            None => all.push(FellBack {
+                provider: account.provider.clone(),
+                integration_id: account.id.clone(),
+                reason: reason.to_owned(),
+                at,
+                until,
+                limited,
+                left: false,
+                external_id: None,
+            }),
+        }
+        self.set_fell_back(&all);
+        self.row.trouble_since = None;
+    }
+
+    /// A version that nobody was asked for yet: who was given up for the one before is worth asking again. What was left
+    /// somewhere still is.
+    pub(super) fn begin_version(&mut self, version: i64) {
+        if self.row.status == MeetingStatus::Removed {
+            self.forget();
+            (self.row.status, self.row.provider, self.row.integration_id) = (MeetingStatus::Waiting, None, None);
+        }
+        self.row.version = version;
+        self.row.trouble_since = None;
+        self.row.reason = None;
+        let left: Vec<FellBack> = self.fell_back().into_iter().filter(|fell| fell.left).collect();
+        let worth_asking = |fell| FellBack { until: Some(DateTime::<Utc>::UNIX_EPOCH), ..fell };
+        self.set_fell_back(&left.into_iter().map(worth_asking).collect::<Vec<_>>());
+    }
+
+    /// Turn to this account. What there is, or may be, at another one is left there.
+    pub(super) fn turn_to(&mut self, account: &Integration) {
+        let is_another = self.row.integration_id.as_ref().is_some_and(|id| *id != account.id);
+        if is_another && self.may_be_there() {
+            let mut all = self.fell_back();
+            let external_id = self.row.external_id.clone();
+            let there = self.row.integration_id.clone().unwrap_or_default();
+            match all.iter_mut().find(|fell| fell.integration_id == there) {
+                Some(fell) => (fell.left, fell.external_id) = (true, external_id),
+                None => all.push(FellBack {
+                    provider: self.row.provider.clone().unwrap_or_default(),
+                    integration_id: there,
+                    reason: "another provider is asked".to_owned(),
+                    at: self.ctx.now(),
+                    until: Some(DateTime::<Utc>::UNIX_EPOCH),
+                    limited: false,
+                    left: true,
+                    external_id,
+                }),
+            }
+            self.set_fell_back(&all);
+        }
+        if is_another {
+            self.forget();
+        }
+        self.row.provider = Some(account.provider.clone());
+        self.row.integration_id = Some(account.id.clone());
+    }
+
+    /// There is no meeting any more.
+    pub(super) fn forget(&mut self) {
+        let row = &mut self.row;
+        (row.external_id, row.join_url, row.host_url, row.passcode, row.made_for) = (None, None, None, None, None);
+    }
+
+    /// Have what was left at other providers taken away. Asking twice is asking once.
+    pub(super) async fn clean_up(&self) -> Result<(), Failure> {
+        let left = self.fell_back().into_iter().filter(|fell| fell.left);
+        let row = &self.row;
+        let jobs: Vec<Value> =
+            left.map(|fell| left_meeting(self.ctx, row, &fell.integration_id, fell.external_id.as_deref())).collect();
+        if jobs.is_empty() { Ok(()) } else { self.ctx.enqueue(&jobs).await }
+    }
+}
+
+/// The job that takes away what is left of a booking at an account.
+pub(super) fn left_meeting(ctx: &Context, row: &Meeting, integration_id: &str, external_id: Option<&str>) -> Value {
+    let key = Booking::key(&row.booking_id);
+    let of = crate::kit::digest(&[integration_id, external_id.unwrap_or_default()]);
+    json!({
+        "job": "remove_left_meeting",
+        "id": format!("left:{key}:{of}:{}", row.version),
+        "queue": ctx.queue(),
+        "args": {
+            "booking_id": row.booking_id,
+            "integration_id": integration_id,
+            "external_id": external_id,
+            "starts_at": row.starts_at,
+            "ends_at": row.ends_at,
+        },
+    })
+}

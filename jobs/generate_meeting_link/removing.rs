@@ -1,0 +1,87 @@
+//! A booking was cancelled: its meeting is taken away, and none is made any more for this or an older version.
+
+use liaison_queue::outcome::{Done, Failure, Outcome};
+use liaison_store::{IntegrationKind, MeetingStatus};
+use serde_json::json;
+
+use super::{ledger::Ledger, telling};
+use crate::{
+    kit::{Booking, Context, Trouble, store_failure},
+    providers::{What, Window},
+};
+
+pub(super) async fn run(ctx: &Context, version: i64, mut ledger: Ledger<'_>) -> Outcome {
+    let row = &ledger.row;
+    if row.version > version {
+        let newer = row.version;
+        return Ok(Done(Some(json!({"skipped": format!("version {newer} of the booking came before")}))));
+    }
+    if row.status == MeetingStatus::Removed && row.turn > 0 {
+        ledger.row.version = version;
+        if ledger.row.job_id == ctx.id.as_str() {
+            return told(ctx, &ledger).await;
+        }
+        ledger.put().await?;
+        return Ok(Done(Some(json!({"skipped": "it was removed before"}))));
+    }
+    let is_there = ledger.may_be_there();
+    ledger.row.version = version;
+    if is_there {
+        // Before anybody is asked: who still wants to make it finds that it is not wanted.
+        ledger.row.status = MeetingStatus::Removing;
+        ledger.put().await?;
+        if let Err(trouble) = remove(ctx, &ledger).await {
+            let failure = trouble.failure(ctx.now());
+            if let Failure::Fatal { reason } = &failure {
+                ledger.row.reason = Some(reason.clone());
+                ledger.put().await?;
+                telling::not_removed(ctx, &ledger, reason);
+            }
+            return Err(failure);
+        }
+    }
+    (ledger.row.status, ledger.row.reason) = (MeetingStatus::Removed, None);
+    ledger.put().await?;
+    if is_there {
+        told(ctx, &ledger).await
+    } else {
+        ledger.clean_up().await?;
+        Ok(Done(Some(json!({"skipped": "there was no meeting"}))))
+    }
+}
+
+/// Its links are kept until here, so that a run that comes again knows that there was one.
+async fn told(ctx: &Context, ledger: &Ledger<'_>) -> Outcome {
+    ledger.clean_up().await?;
+    if ledger.row.external_id.is_none() {
+        return Ok(Done(Some(json!({"skipped": "there was no meeting"}))));
+    }
+    telling::removed(ctx, ledger).await?;
+    Ok(Done(Some(json!({"removed": ledger.row.external_id, "provider": ledger.row.provider}))))
+}
+
+async fn remove(ctx: &Context, ledger: &Ledger<'_>) -> Result<(), Trouble> {
+    let row = &ledger.row;
+    let Some(integration) = &row.integration_id else { return Ok(()) };
+    let store = ctx.store().map_err(Trouble::NotAsked)?;
+    let found = store.integration(IntegrationKind::Video, integration).await;
+    let Some(account) = found.map_err(|fault| Trouble::NotAsked(store_failure(&fault)))? else {
+        // Whoever deletes an account has it forgotten with all that was made with it.
+        return Ok(());
+    };
+    let id = match &row.external_id {
+        Some(id) => id.clone(),
+        None => {
+            let key = &Booking::key(&row.booking_id);
+            let (from, to) = (row.starts_at.unwrap_or(ctx.now()), row.ends_at.unwrap_or(ctx.now()));
+            let around = Window { from, to };
+            let find = |desk: Box<dyn crate::providers::Meetings>| async move { desk.find(key, around).await };
+            match ctx.meetings(&account, What::Calls, find).await? {
+                Some(meeting) => meeting.id,
+                None => return Ok(()),
+            }
+        }
+    };
+    let id = &id;
+    ctx.meetings(&account, What::Calls, |desk| async move { desk.remove(id).await }).await
+}

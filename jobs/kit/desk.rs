@@ -1,0 +1,176 @@
+//! A call to the provider of an account: with a token that is good, under the provider's limits, and counted.
+//!
+//! The limits are passed right before the call, when its token is there. Who has to wait for either has asked nothing.
+
+use std::{
+    future::Future,
+    sync::atomic::{AtomicI32, Ordering},
+    time::Duration,
+};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use liaison_queue::outcome::Failure;
+use liaison_store::{CalendarSync, Integration, IntegrationKind};
+use oauth2::AccessToken;
+use tracing::warn;
+
+use super::{Context, Denied, Secret};
+use crate::providers::{CalendarWriter, Fault, Login, Meetings, Opening, What, entry};
+
+/// When a provider does not say for how long its limit holds.
+const UNSAID: Duration = Duration::from_mins(1);
+
+/// Why a provider has not done what it was asked for.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Nobody asked it: there is no token, or a limit holds.
+    NotAsked(Failure),
+    Answered(Fault),
+}
+
+impl Trouble {
+    /// For jobs that have nobody else to turn to: what becomes of them.
+    pub(crate) fn failure(self, now: DateTime<Utc>) -> Failure {
+        /// Somebody has to mend it, and may.
+        const OURS: Duration = Duration::from_mins(5);
+        match self {
+            Self::NotAsked(failure) => failure,
+            Self::Answered(Fault::Retry { after: Some(after), why }) => Failure::retry_after(after, why),
+            Self::Answered(Fault::Limited { after, .. }) => Failure::Snooze { until: until(now, after) },
+            Self::Answered(Fault::Retry { after: None, why } | Fault::Conflict { why } | Fault::Expired { why }) => {
+                Failure::retry(why)
+            }
+            Self::Answered(Fault::Misconfigured { why }) => Failure::retry_after(OURS, why),
+            Self::Answered(
+                Fault::Unauthorized { why } | Fault::Reconnect { why } | Fault::Gone { why } | Fault::Refused { why },
+            ) => Failure::fatal(why),
+        }
+    }
+}
+
+/// When a limit is over.
+pub(crate) fn limit_ends(now: DateTime<Utc>, after: Option<Duration>) -> DateTime<Utc> {
+    let wait = TimeDelta::from_std(after.unwrap_or(UNSAID)).unwrap_or(TimeDelta::MAX);
+    now.checked_add_signed(wait).unwrap_or(now)
+}
+
+fn until(now: DateTime<Utc>, after: Option<Duration>) -> liaison_queue::clock::Millis {
+    liaison_queue::clock::Millis::at(limit_ends(now, after))
+}
+
+impl Context {
+    /// Ask who makes meetings for this account.
+    pub(crate) async fn meetings<T, F>(
+        &self,
+        account: &Integration,
+        what: What,
+        call: impl Fn(Box<dyn Meetings>) -> F + Send + Sync,
+    ) -> Result<T, Trouble>
+    where
+        T: Send,
+        F: Future<Output = Result<T, Fault>> + Send,
+    {
+        let open = |token: AccessToken| {
+            let login = Login::Token(Secret::new(token.secret().clone()));
+            let opening = Opening { login, calendar: None, server: None, zone: None, now: self.now() };
+            self.services.providers.meetings(&account.provider, &opening)
+        };
+        self.at_provider(account, what, open, call).await
+    }
+
+    /// Ask who keeps this account's calendar.
+    pub(crate) async fn writer<T, F>(
+        &self,
+        account: &Integration,
+        calendar: &CalendarSync,
+        call: impl Fn(Box<dyn CalendarWriter>) -> F + Send + Sync,
+    ) -> Result<T, Trouble>
+    where
+        T: Send,
+        F: Future<Output = Result<T, Fault>> + Send,
+    {
+        let open = |token: AccessToken| {
+            let secret = Secret::new(token.secret().clone());
+            let login = if has_password(&account.provider) {
+                let user = account.provider_user_id.clone().or_else(|| account.provider_email.clone());
+                Login::Password { user: user.unwrap_or_default(), password: secret }
+            } else {
+                Login::Token(secret)
+            };
+            let opening = Opening {
+                login,
+                calendar: calendar.calendar_id.as_deref(),
+                server: calendar.server_url.as_deref(),
+                zone: calendar.time_zone.as_deref().and_then(|zone| zone.parse().ok()),
+                now: self.now(),
+            };
+            self.services.providers.writer(&account.provider, &opening)
+        };
+        self.at_provider(account, What::Calls, open, call).await
+    }
+
+    async fn at_provider<C, T, F>(
+        &self,
+        account: &Integration,
+        what: What,
+        open: impl Fn(AccessToken) -> Result<C, Fault> + Send + Sync,
+        call: impl Fn(C) -> F + Send + Sync,
+    ) -> Result<T, Trouble>
+    where
+        C: Send,
+        T: Send,
+        F: Future<Output = Result<T, Fault>> + Send,
+    {
+        let calls = AtomicI32::new(0);
+        let (open, call, count) = (&open, &call, &calls);
+        let id = account.account();
+        let asked = self.with_token(&id, move |token| async move {
+            let _permits = self.pass_provider(account, what).await?;
+            let client = match open(token) {
+                Ok(client) => client,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            count.fetch_add(1, Ordering::Relaxed);
+            match call(client).await {
+                // There is no other password to try.
+                Err(Fault::Unauthorized { why }) if has_password(&account.provider) => {
+                    Ok(Err(Fault::Reconnect { why }))
+                }
+                Err(Fault::Unauthorized { .. }) => Err(Denied::Unauthorized),
+                answered => Ok(answered),
+            }
+        });
+        let asked = asked.await;
+        let limited = match &asked {
+            Ok(Err(Fault::Limited { after, .. })) => Some(after.unwrap_or(UNSAID)),
+            _ => None,
+        };
+        if let Some(wait) = limited {
+            self.told_by_provider(account, what, wait).await.map_err(Trouble::NotAsked)?;
+        }
+        self.count(account, calls.into_inner(), limited).await;
+        match asked {
+            Ok(answered) => answered.map_err(Trouble::Answered),
+            Err(failure) => Err(Trouble::NotAsked(failure)),
+        }
+    }
+
+    /// For people who want to know how much an account is called. What cannot be noted is not worth a job.
+    async fn count(&self, account: &Integration, calls: i32, limited: Option<Duration>) {
+        if calls == 0 || account.kind != IntegrationKind::Video {
+            return;
+        }
+        let now = self.now();
+        let resets_at = limited.map(|wait| limit_ends(now, Some(wait)));
+        let Ok(store) = self.store() else { return };
+        if let Err(fault) = store.count_calls(&account.id, calls, resets_at, now).await {
+            let fault = liaison_queue::chain(&fault);
+            warn!(integration = %account.account(), "calls of {} could not be counted: {fault}", account.account());
+        }
+    }
+}
+
+/// Providers without an address of their own are servers that people name, with a password.
+fn has_password(provider: &str) -> bool {
+    entry(provider).is_some_and(|entry| entry.api_url.is_none())
+}

@@ -1,0 +1,2 @@
+DROP TABLE removed_bookings;
+DROP TABLE external_events;

@@ -1,0 +1,33 @@
+-- Events that were written into calendars for bookings: one row for each booking and account.
+CREATE TABLE external_events (
+    booking_id     TEXT    NOT NULL,
+    integration_id TEXT    NOT NULL,
+    organizer_id   TEXT    NOT NULL,
+    provider       TEXT    NOT NULL,
+    version        BIGINT  NOT NULL,
+    -- The provider's, and its version there. None of an event that is intended: nobody knows yet whether it is there.
+    external_id    TEXT,
+    etag           TEXT,
+    status         TEXT    NOT NULL,
+    reason         TEXT,
+    -- When its host asked for this version.
+    asked_at       TIMESTAMPTZ NOT NULL,
+    starts_at      TIMESTAMPTZ NOT NULL,
+    ends_at        TIMESTAMPTZ NOT NULL,
+    turn           INTEGER NOT NULL DEFAULT 1,
+    job_id         TEXT    NOT NULL,
+    created_at     TIMESTAMPTZ NOT NULL,
+    updated_at     TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (booking_id, integration_id)
+);
+
+CREATE INDEX external_events_by_integration ON external_events (integration_id, starts_at);
+
+-- Bookings whose events were taken out: what was asked for before that is not written any more.
+CREATE TABLE removed_bookings (
+    booking_id TEXT NOT NULL PRIMARY KEY,
+    -- Up to which version; none: whatever was asked for before.
+    version    BIGINT,
+    asked_at   TIMESTAMPTZ NOT NULL,
+    job_id     TEXT NOT NULL
+);

@@ -1,0 +1,102 @@
+//! Bookings in calendars.
+
+use liaison_sandbox::Trouble;
+use serde_json::{Value, json};
+
+use super::{
+    City,
+    city::{booking, is_at},
+};
+use crate::support::{House, until};
+
+fn write(version: i64, hour: u32) -> Value {
+    json!({"booking": booking("b-1", version, hour)})
+}
+
+fn city(house: House) -> City {
+    let city = City::new(house);
+    city.calendar("g", "google");
+    city.calendar("o", "outlook");
+    city
+}
+
+#[test]
+fn a_booking_stands_once_in_every_calendar_until_it_is_taken_out() {
+    for house in [House::sqlite(), House::postgres()] {
+        let city = city(house);
+        city.add("calendar", "somebody", "other", "google");
+        let worker = city.house.worker();
+        let all = city.run("one", "create_calendar_event", &write(1, 9));
+        assert_eq!(all["calendars"].as_array().map(Vec::len), Some(2), "{all}");
+        city.until_events_are("b-1", &[("g", "created"), ("o", "created")]);
+        city.run("again", "create_calendar_event", &write(1, 9));
+        city.run("moved", "create_calendar_event", &write(2, 11));
+        until("it has moved in both", || {
+            ["google", "outlook"].iter().zip(["g", "o"]).all(|(provider, user)| {
+                let there = city.standing(provider, user);
+                assert_eq!(there.len(), 1, "{provider}: {there:?}");
+                is_at(&there[0].to_string(), 11)
+            })
+        });
+        assert!(city.standing("google", "other").is_empty(), "it is none of somebody else's business");
+        city.until_events_are("b-1", &[("g", "created"), ("o", "created")]);
+        for id in ["out", "out-again"] {
+            city.run(id, "remove_calendar_event", &json!({"booking_id": "b-1", "version": 2}));
+            city.until_events_are("b-1", &[("g", "removed"), ("o", "removed")]);
+        }
+        assert!(city.standing("google", "g").is_empty() && city.standing("outlook", "o").is_empty());
+        // What somebody else has deleted is as good as taken out.
+        city.run("new", "create_calendar_event", &write(3, 9));
+        city.until_events_are("b-1", &[("g", "created"), ("o", "created")]);
+        let there = city.standing("outlook", "o");
+        city.microsoft.remove("o", there[0]["id"].as_str().expect("an id"));
+        city.run("out-3", "remove_calendar_event", &json!({"booking_id": "b-1"}));
+        city.until_events_are("b-1", &[("g", "removed"), ("o", "removed")]);
+        assert_eq!(city.house.count("dead"), 0);
+        worker.stop();
+    }
+}
+
+#[test]
+fn a_removal_that_comes_first_wins_over_what_was_asked_for_before() {
+    let city = city(House::sqlite());
+    let worker = city.house.worker();
+    city.run("out", "remove_calendar_event", &json!({"booking_id": "b-1", "version": 2}));
+    city.run("late", "create_calendar_event", &write(2, 9));
+    until("both have ended", || city.house.count("cancelled") == 2);
+    assert!(city.standing("google", "g").is_empty() && city.standing("outlook", "o").is_empty());
+    city.run("wanted-again", "create_calendar_event", &write(3, 9));
+    city.until_events_are("b-1", &[("g", "created"), ("o", "created")]);
+    worker.stop();
+}
+
+#[test]
+fn a_removal_finds_what_was_written_and_never_answered() {
+    for provider in ["google", "outlook"] {
+        let city = City::new(House::sqlite());
+        city.calendar("c", provider);
+        let desk = if provider == "google" { city.google.desk() } else { city.microsoft.desk() };
+        // It stands there, and nobody knows; and then the calendar cannot be had for a while.
+        desk.script("POST", "events", [Trouble::LostAnswer]);
+        desk.script("", "", std::iter::repeat_n(Trouble::Status(503), 2));
+        city.push("one", "create_calendar_event", &write(1, 9));
+        let worker = city.house.worker();
+        until("it was written", || city.standing(provider, "c").len() == 1);
+        city.run("out", "remove_calendar_event", &json!({"booking_id": "b-1"}));
+        city.until_events_are("b-1", &[("c", "removed")]);
+        until("whoever was to write it has given up", || city.house.count("cancelled") == 1);
+        assert!(city.standing(provider, "c").is_empty(), "{provider}");
+        worker.stop();
+    }
+}
+
+#[test]
+fn a_calendar_that_is_away_keeps_no_other_from_its_event() {
+    let city = city(House::sqlite());
+    city.google.desk().script("", "", std::iter::repeat_n(Trouble::Hang, 5));
+    let worker = city.house.worker();
+    city.run("one", "create_calendar_event", &write(1, 9));
+    until("the other has it", || city.standing("outlook", "o").len() == 1);
+    assert!(city.standing("google", "g").is_empty());
+    drop(worker);
+}

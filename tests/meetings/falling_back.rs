@@ -1,0 +1,99 @@
+//! When one provider cannot be had, the next one makes the meeting, and the reason is written down.
+
+use liaison_sandbox::Trouble;
+use serde_json::{Value, json};
+
+use super::{City, city::booking};
+use crate::support::{House, until};
+
+/// Zoom is wanted most, Webex next; whoever cannot be had is given up at once.
+fn city() -> City {
+    let city = City::new(House::sqlite().set("LIAISON_MEETINGS__GIVE_UP_AFTER", "0s"));
+    city.video("z", "zoom");
+    city.video("w", "webex");
+    city
+}
+
+fn wanted(version: i64) -> Value {
+    json!({"booking": booking("b-1", version, 9), "providers": ["zoom", "webex"]})
+}
+
+fn falls_back(city: &City, because: &str) {
+    let worker = city.house.worker();
+    let made = city.run("one", "generate_meeting_link", &wanted(1));
+    assert_eq!(made["provider"], "webex", "{made}");
+    let reason = made["fell_back_from"][0]["reason"].as_str().unwrap_or_default();
+    assert!(made["fell_back_from"][0]["provider"] == "zoom" && reason.contains(because), "{made}");
+    assert_eq!(city.webex.meetings().len(), 1);
+    until("nothing is left at the first one", || city.zoom.meetings().is_empty());
+    let lines = city.house.json(&["logs", "--booking", "b-1", "--failed"]);
+    assert!(lines[0]["message"].as_str().is_some_and(|line| line.contains("zoom does not make")), "{lines}");
+    city.tells_no_secret(&worker.stop());
+}
+
+#[test]
+fn who_refuses_is_left_for_the_next() {
+    let city = city();
+    city.zoom.desk().script("POST", "meetings", [Trouble::Status(400)]);
+    falls_back(&city, "400");
+}
+
+#[test]
+fn who_is_full_for_today_is_left_for_the_next() {
+    let city = city();
+    city.zoom.daily(0);
+    falls_back(&city, "daily rate limit");
+    let resets = city.video_account("z").rate_limit_reset_at.expect("until when");
+    assert_eq!(resets.format("%H:%M:%S").to_string(), "00:00:00", "midnight in UTC");
+}
+
+#[test]
+fn who_is_away_for_too_long_is_left_for_the_next_and_nothing_stays_there() {
+    let city = city();
+    city.zoom.desk().script("POST", "meetings", [Trouble::LostAnswer]);
+    falls_back(&city, "zoom");
+    assert_eq!(city.zoom.made(), 1, "it was made, and taken away");
+}
+
+#[test]
+fn who_is_disconnected_is_not_even_asked() {
+    let city = city();
+    city.house.json(&["integrations", "disconnect", "z", "--yes"]);
+    let worker = city.house.worker();
+    let made = city.run("one", "generate_meeting_link", &wanted(1));
+    assert_eq!((made["provider"].as_str(), city.zoom.desk().calls()), (Some("webex"), 0), "{made}");
+    worker.stop();
+}
+
+#[test]
+fn a_token_that_is_taken_no_more_leaves_it_to_the_next() {
+    let city = city();
+    city.zoom.desk().expire_all();
+    falls_back(&city, "");
+}
+
+#[test]
+fn a_meeting_that_cannot_be_changed_is_made_elsewhere_and_the_old_one_goes() {
+    let city = city();
+    let worker = city.house.worker();
+    assert_eq!(city.run("one", "generate_meeting_link", &wanted(1))["provider"], "zoom");
+    city.zoom.desk().script("PATCH", "meetings", [Trouble::Status(400)]);
+    let moved = city.run("two", "generate_meeting_link", &wanted(2));
+    assert_eq!(moved["provider"], "webex", "{moved}");
+    until("the old one is gone", || city.zoom.meetings().is_empty());
+    assert_eq!(city.webex.meetings().len(), 1);
+    worker.stop();
+}
+
+#[test]
+fn when_nobody_makes_it_the_reasons_of_all_are_told() {
+    let city = city();
+    city.zoom.desk().script("POST", "meetings", [Trouble::Status(400)]);
+    city.webex.desk().script("POST", "meetings", [Trouble::Status(400)]);
+    let worker = city.house.worker();
+    city.push("one", "generate_meeting_link", &wanted(1));
+    let end = city.end("one");
+    let reason = end["reason"].as_str().unwrap_or_default();
+    assert!(end["outcome"] == "dead" && reason.contains("zoom:") && reason.contains("webex:"), "{end}");
+    worker.stop();
+}

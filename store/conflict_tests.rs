@@ -119,6 +119,16 @@ fn what_is_no_conflict_is_none() {
         execute(database, "DELETE FROM blocked_times WHERE external_event_id = 'e2'");
         full(&store, "b", vec![is(twin("f1"))]).await;
         assert_eq!(reconcile(&store, "b").await.conflicts, 0, "one event in two calendars");
+        let ours = format!(
+            "INSERT INTO external_events (booking_id, integration_id, organizer_id, provider, version, external_id, \
+             status, asked_at, starts_at, ends_at, job_id, created_at, updated_at) \
+             VALUES ('b1', 'b', 'org', 'google', 1, 'ours', 'written', '{0}', '{0}', '{0}', 'j', '{0}', '{0}')",
+            at(0).format("%Y-%m-%d %H:%M:%S")
+        );
+        execute(database, &ours);
+        more(&store, "b", vec![is(event("ours", 3))]).await;
+        let written = reconcile(&store, "b").await;
+        assert_eq!((written.created, written.conflicts), (1, 0), "a booking is no conflict with itself");
         full(&store, "b", vec![is(event("f2", 3))]).await;
         let later = store.reconcile("b", 10, at(4 * 3600), judge).await.expect("reconcile");
         assert_eq!((later.created, later.conflicts), (1, 0), "it is over");

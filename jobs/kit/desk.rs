@@ -15,7 +15,7 @@ use oauth2::AccessToken;
 use tracing::warn;
 
 use super::{Context, Denied, Secret};
-use crate::providers::{CalendarWriter, Fault, Login, Meetings, Opening, What, entry};
+use crate::providers::{CalendarWriter, Entry, Fault, Login, Meetings, Opening, What, entry};
 
 /// When a provider does not say for how long its limit holds.
 const UNSAID: Duration = Duration::from_mins(1);
@@ -170,7 +170,6 @@ impl Context {
     }
 }
 
-/// Providers without an address of their own are servers that people name, with a password.
 fn has_password(provider: &str) -> bool {
-    entry(provider).is_some_and(|entry| entry.api_url.is_none())
+    entry(provider).is_some_and(Entry::takes_password)
 }

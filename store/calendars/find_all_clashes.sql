@@ -9,6 +9,9 @@ CROSS JOIN LATERAL (
         AND c.ends_at > $2 AND c.id <> a.id
         AND (a.source <> c.source OR (a.source = 'synced' AND a.integration_id <> c.integration_id))
         AND (a.external_uid IS NULL OR c.external_uid IS NULL OR a.external_uid <> c.external_uid)
+        AND NOT EXISTS (SELECT 1 FROM external_events x
+            WHERE (x.integration_id = a.integration_id AND x.external_id = a.external_event_id)
+                OR (x.integration_id = c.integration_id AND x.external_id = c.external_event_id))
     ORDER BY c.starts_at, c.id
     LIMIT 50
 ) b

@@ -21,6 +21,9 @@ CREATE TABLE blocked_times (
 ) STRICT;
 
 CREATE INDEX blocked_times_by_organizer ON blocked_times (organizer_id, ends_at);
+-- Those of more than 36 hours, which are few: what overlaps is looked for among them, and among those that end soon.
+CREATE INDEX blocked_times_long ON blocked_times (organizer_id, ends_at)
+    WHERE julianday(ends_at) - julianday(starts_at) > 1.5;
 CREATE INDEX blocked_times_by_integration ON blocked_times (integration_id) WHERE integration_id IS NOT NULL;
 -- Manual ones that are new or were changed since they were looked at.
 CREATE INDEX blocked_times_by_check ON blocked_times (organizer_id, id)

@@ -14,8 +14,8 @@ use liaison_store::{CalendarSync, Integration, IntegrationKind};
 use oauth2::AccessToken;
 use tracing::warn;
 
-use super::{Context, Denied, Secret};
-use crate::providers::{CalendarWriter, Entry, Fault, Login, Meetings, Opening, What, entry};
+use super::{Context, Denied, Secret, takes_password};
+use crate::providers::{CalendarWriter, Fault, Login, Meetings, Opening, What, entry};
 
 /// When a provider does not say for how long its limit holds.
 const UNSAID: Duration = Duration::from_mins(1);
@@ -171,5 +171,5 @@ impl Context {
 }
 
 fn has_password(provider: &str) -> bool {
-    entry(provider).is_some_and(Entry::takes_password)
+    entry(provider).is_some_and(takes_password)
 }

@@ -106,13 +106,6 @@ pub(crate) struct Entry {
     pub(crate) limits: &'static [Bound],
 }
 
-impl Entry {
-    /// Whether accounts have a user and a password there, which nobody refreshes.
-    pub(crate) fn takes_password(&self) -> bool {
-        matches!(self.name, "apple" | "caldav")
-    }
-}
-
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("name", &self.name).finish_non_exhaustive()

@@ -9,7 +9,7 @@ use std::future::Future;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use liaison_queue::{clock::Millis, outcome::Failure};
-use liaison_store::{Applied, CalendarSync, OpenRound, RoundEnd, RoundKind, Store, SyncPage};
+use liaison_store::{Applied, CalendarSync, Observed, OpenRound, RoundEnd, RoundKind, Store, SyncPage};
 
 use super::observing::observe;
 use crate::{
@@ -73,14 +73,15 @@ impl Work<'_> {
     pub(super) async fn run(&self, source: &impl Source, asked: &Asked, until: DateTime<Utc>) -> Result<Report, Halt> {
         let mut step = self.calendar.step;
         let mut round = self.begin(asked);
-        let (mut odd, mut changed) = (0, usize::try_from(round.changes).unwrap_or(0));
+        let (mut odd, mut changed, mut ahead) = (0, usize::try_from(round.changes).unwrap_or(0), None);
         loop {
-            let now = (self.now)();
-            if now >= until {
-                return Err(Halt::Failure(Failure::Snooze { until: Millis::at(now) }));
-            }
             let window = Window { from: round.from, to: round.until };
-            let page = match source.page(round.position.as_deref(), window).await.map_err(Halt::Failure)? {
+            let called: Called<Page> = match ahead.take() {
+                Some(called) => called,
+                None if (self.now)() < until => source.page(round.position.as_deref(), window).await,
+                None => return Err(Halt::Failure(Failure::Snooze { until: Millis::at((self.now)()) })),
+            };
+            let page = match called.map_err(Halt::Failure)? {
                 Ok(page) => page,
                 Err(Fault::Expired { why }) => {
                     round = self.restart(round, step, why).await?;
@@ -100,23 +101,19 @@ impl Work<'_> {
             if self.is_quiet(&round, &page) {
                 return Ok(Report { kind: round.kind, pages: 1, changed: 0, odd: 0, restarts: 0 });
             }
-            let is_odd = |change: &&liaison_store::Observed| matches!(change, liaison_store::Observed::Odd { .. });
-            let changes = observe(page.changes, window);
-            odd += changes.iter().filter(is_odd).count();
-            let end = match page.next {
-                Next::Page(position) => RoundEnd::Goes(position),
-                Next::End(cursor) => RoundEnd::Whole(cursor),
+            let (written, strange) = self.written(&round, step, page);
+            odd += strange;
+            let end = written.end.clone();
+            // The next page is on its way while this one is written.
+            let next = async {
+                match &end {
+                    RoundEnd::Goes(at) if (self.now)() < until => Some(source.page(Some(at), window).await),
+                    RoundEnd::Goes(_) | RoundEnd::Whole(_) => None,
+                }
             };
-            let written = SyncPage {
-                integration_id: self.calendar.integration_id.clone(),
-                step,
-                round: round.clone(),
-                changes,
-                zone: page.zone.filter(|zone| zone.parse::<Tz>().is_ok()),
-                end: end.clone(),
-                now: (self.now)(),
-            };
-            match self.store.apply_page(written).await.map_err(|fault| Halt::Failure(again(&fault)))? {
+            let (applied, fetched) = tokio::join!(self.store.apply_page(written), next);
+            ahead = fetched;
+            match applied.map_err(|fault| Halt::Failure(again(&fault)))? {
                 Applied::Changed(number) => changed += number,
                 Applied::Overtaken => return Err(Halt::Failure(overtaken())),
             }
@@ -132,6 +129,26 @@ impl Work<'_> {
                 }
             }
         }
+    }
+
+    /// A page as it is written, and how much of it cannot be understood.
+    fn written(&self, round: &OpenRound, step: i32, page: Page) -> (SyncPage, usize) {
+        let changes = observe(page.changes, Window { from: round.from, to: round.until });
+        let odd = changes.iter().filter(|change| matches!(change, Observed::Odd { .. })).count();
+        let end = match page.next {
+            Next::Page(position) => RoundEnd::Goes(position),
+            Next::End(cursor) => RoundEnd::Whole(cursor),
+        };
+        let page = SyncPage {
+            integration_id: self.calendar.integration_id.clone(),
+            step,
+            round: round.clone(),
+            changes,
+            zone: page.zone.filter(|zone| zone.parse::<Tz>().is_ok()),
+            end,
+            now: (self.now)(),
+        };
+        (page, odd)
     }
 
     /// The round that is under way, if it is good for what is asked; else another one.

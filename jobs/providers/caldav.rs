@@ -10,6 +10,8 @@ mod object;
 mod place;
 mod round;
 #[cfg(test)]
+mod test_radicale;
+#[cfg(test)]
 mod tests;
 mod writing;
 mod xml;
@@ -46,6 +48,7 @@ pub(crate) struct CalDav {
     /// For times that name none, and for days, where the calendar names none.
     zone: Option<Tz>,
     here: OnceCell<Here>,
+    owners: OnceCell<Vec<String>>,
     listed: Mutex<Option<Listed>>,
 }
 
@@ -68,7 +71,7 @@ impl CalDav {
         now: DateTime<Utc>,
     ) -> Self {
         let (calendar, dav) = (calendar.map(str::to_owned), Dav::new(outbound, account, now));
-        Self { dav, calendar, zone, here: OnceCell::new(), listed: Mutex::default() }
+        Self { dav, calendar, zone, here: OnceCell::new(), owners: OnceCell::new(), listed: Mutex::default() }
     }
 
     async fn here(&self) -> Result<&Here, Fault> {
@@ -99,6 +102,14 @@ impl CalDav {
             owners.insert(0, user);
         }
         Ok(Here { url, owners })
+    }
+
+    /// Whose calendar it is, for whoever has to know: the server is asked if the login does not tell.
+    async fn owners<'a>(&'a self, here: &'a Here) -> Result<&'a [String], Fault> {
+        if !here.owners.is_empty() {
+            return Ok(&here.owners);
+        }
+        self.owners.get_or_try_init(|| discovery::addresses(&self.dav)).await.map(Vec::as_slice)
     }
 
     fn kept(&self) -> Option<Listed> {

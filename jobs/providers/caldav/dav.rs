@@ -17,7 +17,7 @@ use url::Url;
 use super::{
     super::Fault,
     place,
-    xml::{self, Element, Response},
+    xml::{self, Element, Response, Space},
 };
 use crate::kit::{
     Secret, http,
@@ -176,6 +176,9 @@ impl Dav {
         let mut responses = Vec::new();
         let rest = xml::read(&reply.body, |response| responses.push(response));
         let rest = rest.map_err(|what| self.retry(&format!("answers with {what}")))?;
+        if !rest.is(Space::Dav, "multistatus") {
+            return Err(self.retry("answers with XML of another kind"));
+        }
         Ok(Answers { responses, rest, url: reply.url.clone() })
     }
 

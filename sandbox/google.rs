@@ -149,7 +149,7 @@ fn error(status: u16, domain: &str, reason: &str, location: &str) -> Said {
         inner["locationType"] = json!("parameter");
         inner["location"] = json!(location);
     }
-    Said::json(status, json!({"error": {"errors": [inner], "code": status, "message": message}}))
+    Said::json(status, &json!({"error": {"errors": [inner], "code": status, "message": message}}))
 }
 
 fn not_found() -> Said {
@@ -189,7 +189,7 @@ impl Api for Google {
             Refusal::Crowded => error(403, "usageLimits", "userRateLimitExceeded", ""),
             Refusal::TooMany { after } => {
                 let said = error(403, "usageLimits", "rateLimitExceeded", "");
-                after.map_or(said.clone(), |after| said.header("Retry-After", after))
+                after.map_or(said.clone(), |after| said.header("Retry-After", after.to_string()))
             }
             Refusal::Status(status) => error(status, "global", "backendError", ""),
         }
@@ -219,13 +219,13 @@ impl State {
         event["id"] = json!(id);
         self.confer(&mut event, query);
         self.tell(&event, query, "invited");
-        Said::json(200, self.of(who).put(&id, event))
+        Said::json(200, &self.of(who).put(&id, event))
     }
 
     fn read(&mut self, who: &str, id: &str) -> Said {
         let Some(mut event) = self.of(who).look(id).cloned() else { return not_found() };
         if event["conferenceData"]["createRequest"]["status"]["statusCode"] != "pending" {
-            return Said::json(200, event);
+            return Said::json(200, &event);
         }
         let looks = self.looks.entry(id.to_owned()).or_default();
         *looks += 1;
@@ -233,7 +233,7 @@ impl State {
             conclude(&mut event);
             event = self.of(who).put(id, event);
         }
-        Said::json(200, event)
+        Said::json(200, &event)
     }
 
     fn patch(&mut self, who: &str, id: &str, patch: &Value, request: &Request, query: &Query) -> Said {
@@ -255,7 +255,7 @@ impl State {
         }
         self.confer(&mut event, query);
         self.tell(&event, query, "told of a change");
-        Said::json(200, self.of(who).put(id, event))
+        Said::json(200, &self.of(who).put(id, event))
     }
 
     fn delete(&mut self, who: &str, id: &str, request: &Request, query: &Query) -> Said {

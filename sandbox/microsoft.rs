@@ -175,7 +175,7 @@ impl Graph {
 fn error(status: u16, code: &str) -> Said {
     let inner = json!({"date": "2027-01-12T12:00:00", "request-id": "00000000-0000-0000-0000-000000000000"});
     let said = json!({"error": {"code": code, "message": format!("{code}, says the sandbox"), "innerError": inner}});
-    Said::json(status, said).header("request-id", "00000000-0000-0000-0000-000000000000")
+    Said::json(status, &said).header("request-id", "00000000-0000-0000-0000-000000000000")
 }
 
 fn not_found() -> Said {
@@ -188,10 +188,7 @@ impl Api for Graph {
         let pieces: Vec<_> = pieces.iter().map(String::as_str).collect();
         let ["v1.0", "me", rest @ ..] = &pieces[..] else { return error(400, "BadRequest") };
         // A calendar by its id is the same as the main one: there is only one.
-        let rest = match rest {
-            ["calendars", _, rest @ ..] => rest,
-            rest => rest,
-        };
+        let rest = if let ["calendars", _, below @ ..] = rest { below } else { rest };
         let body = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
         let is_broken = matches!(request.method.as_str(), "POST" | "PATCH") && !body.is_object();
         if is_broken {
@@ -213,10 +210,10 @@ impl Api for Graph {
     fn refuse(&self, refusal: Refusal) -> Said {
         match refusal {
             Refusal::Unauthorized => error(401, "InvalidAuthenticationToken"),
-            Refusal::Crowded => error(429, "ApplicationThrottled").header("Retry-After", 1),
+            Refusal::Crowded => error(429, "ApplicationThrottled").header("Retry-After", "1"),
             Refusal::TooMany { after } => {
                 let said = error(429, "TooManyRequests");
-                after.map_or(said.clone(), |after| said.header("Retry-After", after))
+                after.map_or(said.clone(), |after| said.header("Retry-After", after.to_string()))
             }
             Refusal::Status(status) => error(status, "ErrorInternalServerError"),
         }

@@ -136,11 +136,15 @@ impl Microsoft {
         };
         // Judged before it is stored, so that a cursor in the store is one that can be followed.
         self.session.follow(&link)?;
-        let (is_full, window) = (cursor.is_full, cursor.window);
+        let (is_full, way, window) = (cursor.is_full, cursor.way, cursor.window);
         match cursor.on(link, &page::fingerprint(items)) {
             Some(cursor) => Ok(Next::Page(cursor.text())),
             // A full round goes on without a delta: what it finds then is all there is.
-            None if is_full => Ok(Next::Page(Cursor::plain(window).text())),
+            None if is_full && way == Way::Delta => Ok(Next::Page(Cursor::plain(window).text())),
+            None if is_full => {
+                let why = format!("{}: the view of the calendar does not end", self.session.who);
+                Err(Fault::Refused { why })
+            }
             None => Err(self.expired("the delta repeats itself and does not end")),
         }
     }
@@ -149,8 +153,7 @@ impl Microsoft {
     async fn missing_masters(&self, items: &[item::Read]) -> Result<Vec<item::Item>, Fault> {
         let mut masters = Vec::new();
         for id in page::missing(items) {
-            let ask = self.event(Method::GET, id);
-            let reply = self.session.ask(ask).await?;
+            let reply = self.session.ask(call_of(Method::GET, id)).await?;
             if reply.is_success() {
                 let master: &RawValue = self.session.parsed(&reply)?;
                 masters.extend(item::read(master.get()).ok());
@@ -165,17 +168,13 @@ impl Microsoft {
         Ok(masters)
     }
 
-    fn event(&self, method: Method, id: &str) -> Ask {
-        Ask::new(method, &["me", "events", id]).header(PREFER, COMMON)
-    }
-
     /// The parsed event of a 2xx, or what is wrong.
     fn written(&self, reply: &Reply) -> Result<Value, Fault> {
         if reply.is_success() { self.session.parsed(reply) } else { Err(trouble::of(&self.session, reply)) }
     }
 
     async fn read(&self, id: &str) -> Result<Value, Fault> {
-        self.written(&self.session.ask(self.event(Method::GET, id)).await?)
+        self.written(&self.session.ask(call_of(Method::GET, id)).await?)
     }
 
     async fn insert(&self, draft: &Draft) -> Result<Made, Fault> {
@@ -199,13 +198,13 @@ impl Microsoft {
         if changes.is_empty() {
             return self.made(&event, draft.with_meeting);
         }
-        let ask = self.event(Method::PATCH, id).body(Value::Object(changes)).if_match(now);
+        let ask = call_of(Method::PATCH, id).body(Value::Object(changes)).if_match(now);
         let event = self.written(&self.session.ask(ask).await?)?;
         self.made(&event, draft.with_meeting)
     }
 
     async fn delete(&self, id: &str) -> Result<(), Fault> {
-        let reply = self.session.ask(self.event(Method::DELETE, id)).await?;
+        let reply = self.session.ask(call_of(Method::DELETE, id)).await?;
         if reply.is_success() {
             return Ok(());
         }
@@ -246,6 +245,10 @@ impl Microsoft {
         let version = version(event).map(str::to_owned);
         Ok(Made { id, version, url: text("webLink"), meeting: body::meeting(event, with_meeting), differs: false })
     }
+}
+
+fn call_of(method: Method, id: &str) -> Ask {
+    Ask::new(method, &["me", "events", id]).header(PREFER, COMMON)
 }
 
 fn version(event: &Value) -> Option<&str> {

@@ -9,7 +9,7 @@ use std::{fmt, time::Duration};
 use chrono::{DateTime, Utc};
 use reqwest::{
     Method, StatusCode,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, WWW_AUTHENTICATE},
 };
 use serde::Deserialize;
 use serde_json::{Value, error::Category};
@@ -150,7 +150,10 @@ impl Reply {
 
     /// Whether a provider said this, and not somebody on the way to it.
     pub(crate) fn is_the_providers(&self) -> bool {
-        self.trouble.as_ref().is_some_and(Value::is_object)
+        let challenge = || self.headers.get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+        let is_challenge =
+            || self.status == StatusCode::UNAUTHORIZED && challenge().is_some_and(|text| text.starts_with("Bearer"));
+        self.trouble.as_ref().is_some_and(Value::is_object) || is_challenge()
     }
 }
 

@@ -130,7 +130,7 @@ fn answer(shelf: &Shelf, round: &Cursor, since: Option<&Cursor>, after: Option<u
         let after = found.last().map_or(0, |(at, _)| **at);
         list["nextPageToken"] = json!(Place { round: round.clone(), after }.text());
     }
-    Said::json(200, list)
+    Said::json(200, &list)
 }
 
 /// What was moved out of the window is as good as deleted.

@@ -21,7 +21,7 @@ impl Teams {
         match (method, rest) {
             ("POST", []) => self.make(who, body),
             ("POST", ["createOrGet"]) => self.make_or_find(who, body),
-            ("GET", [id]) => self.found(who, id).map_or_else(not_found, |meeting| Said::json(200, &*meeting)),
+            ("GET", [id]) => self.found(who, id).map_or_else(not_found, |meeting| Said::json(200, meeting)),
             ("PATCH", [id]) => self.change(who, id, body),
             ("DELETE", [id]) => {
                 let Some(all) = self.meetings.get_mut(who) else { return not_found() };
@@ -60,7 +60,7 @@ impl Teams {
         meeting["joinMeetingIdSettings"] =
             json!({"joinMeetingId": format!("{:012}", self.made), "passcode": format!("pass{}", self.made)});
         self.meetings.entry(who.to_owned()).or_default().push(meeting.clone());
-        Said::json(201, meeting)
+        Said::json(201, &meeting)
     }
 
     fn change(&mut self, who: &str, id: &str, body: &Value) -> Said {
@@ -73,7 +73,7 @@ impl Teams {
         for (name, value) in body.as_object().into_iter().flatten() {
             meeting[name.as_str()] = value.clone();
         }
-        Said::json(200, &*meeting)
+        Said::json(200, meeting)
     }
 }
 

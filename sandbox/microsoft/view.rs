@@ -70,7 +70,7 @@ impl State {
         if cursor.generation != generation {
             return self.reset(request);
         }
-        let (items, after) = self.part(who, cursor, limit(request, self.page_size));
+        let (items, after) = self.part(who, cursor, page_limit(request, self.page_size));
         self.turns += 1;
         let (base, turn) = (self.base(request), self.turns);
         let link =
@@ -87,23 +87,23 @@ impl State {
             let next = Cursor { since: Some(cursor.seq), after: None, ..cursor };
             list["@odata.deltaLink"] = json!(link("$deltatoken", next));
         }
-        applied(list, request)
+        applied(&list, request)
     }
 
     /// One page, and after what the next one begins.
     fn part(&mut self, who: &str, cursor: Cursor, limit: usize) -> (Vec<Value>, Option<u64>) {
         let is_split = self.is_split;
-        let shelf = self.of(who);
-        let rest = shelf.kept.range(cursor.after.map_or(0, |after| after + 1)..);
+        let calendar = self.of(who);
+        let rest = calendar.kept.range(cursor.after.map_or(0, |after| after + 1)..);
         let mut items = Vec::new();
         let mut last = None;
         for (at, kept) in rest.filter(|(_, kept)| cursor.since.is_none_or(|since| kept.seq > since)) {
-            let told = told(kept, cursor, is_split);
+            let group = told(kept, cursor, is_split);
             // A series is never parted, however long it is.
-            if !items.is_empty() && items.len() + told.len() > limit {
+            if !items.is_empty() && items.len() + group.len() > limit {
                 return (items, last);
             }
-            items.extend(told);
+            items.extend(group);
             last = Some(*at);
         }
         (items, None)
@@ -138,7 +138,7 @@ impl State {
             list["@odata.nextLink"] =
                 json!(format!("{}/me/calendarView?{}&{rest}", self.base(request), window.join("&")));
         }
-        applied(list, request)
+        applied(&list, request)
     }
 }
 
@@ -208,12 +208,12 @@ pub(super) fn rendered(event: &Value) -> Value {
     event
 }
 
-fn applied(list: Value, request: &Request) -> Said {
+fn applied(list: &Value, request: &Request) -> Said {
     let said = Said::json(200, list);
     request.header("prefer").map_or(said.clone(), |preferences| said.header("Preference-Applied", preferences))
 }
 
-fn limit(request: &Request, size: Option<usize>) -> usize {
+fn page_limit(request: &Request, size: Option<usize>) -> usize {
     let preferences = request.header("prefer").unwrap_or_default();
     let asked = preferences.split(',').find_map(|one| one.trim().strip_prefix("odata.maxpagesize="));
     let asked = asked.and_then(|text| text.parse().ok()).unwrap_or(10);

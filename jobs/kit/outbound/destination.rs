@@ -12,6 +12,8 @@ use super::{address::judge, fault::CallFault, policy::Policy};
 
 /// As long as other clients and servers take them.
 const MAX_URL: usize = 2048;
+/// Of a provider: links to the next page hold all that it remembers of a round.
+const MAX_TRUSTED_URL: usize = 8192;
 /// Of a name, and of each part of it, by DNS.
 const MAX_NAME: usize = 253;
 const MAX_LABEL: usize = 63;
@@ -27,7 +29,7 @@ const LOCAL: &[&str] = &["ip6-localhost", "ip6-loopback", "localhost", "localhos
 /// # Errors
 /// Refused: why it never will be.
 pub(super) fn check(text: &str, policy: &Policy) -> Result<Url, CallFault> {
-    let url = read(text)?;
+    let url = read(text, MAX_URL)?;
     let port = url.port_or_known_default().unwrap_or(0);
     if !policy.ports.contain(port) {
         return Err(refused(format!("port {port} is not among {}; see [outbound] ports", policy.ports)));
@@ -43,12 +45,12 @@ pub(super) fn check(text: &str, policy: &Policy) -> Result<Url, CallFault> {
 
 /// The URL of one that the operator wrote: only what cannot be called at all is refused.
 pub(super) fn read_trusted(text: &str) -> Result<Url, CallFault> {
-    read(text)
+    read(text, MAX_TRUSTED_URL)
 }
 
-fn read(text: &str) -> Result<Url, CallFault> {
-    if text.len() > MAX_URL {
-        return Err(refused(format!("the URL is {} bytes long; the most is {MAX_URL}", text.len())));
+fn read(text: &str, most: usize) -> Result<Url, CallFault> {
+    if text.len() > most {
+        return Err(refused(format!("the URL is {} bytes long; the most is {most}", text.len())));
     }
     let strange = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
     if text.contains(strange) {

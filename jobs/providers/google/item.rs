@@ -12,8 +12,8 @@ struct Item {
     id: String,
     status: Option<String>,
     summary: Option<String>,
-    start: Option<Time>,
-    end: Option<Time>,
+    start: Option<Moment>,
+    end: Option<Moment>,
     recurring_event_id: Option<String>,
     #[serde(rename = "iCalUID")]
     ical_uid: Option<String>,
@@ -27,7 +27,7 @@ struct Item {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Time {
+struct Moment {
     date: Option<String>,
     date_time: Option<String>,
     time_zone: Option<String>,
@@ -125,7 +125,7 @@ fn day(text: &str) -> Result<NaiveDate, String> {
     text.parse().map_err(|_| "its date is none".to_owned())
 }
 
-fn instant(time: &Time, zone: Option<Tz>) -> Result<DateTime<Utc>, String> {
+fn instant(time: &Moment, zone: Option<Tz>) -> Result<DateTime<Utc>, String> {
     let text = time.date_time.as_deref().ok_or("its start is neither a day nor a time")?;
     if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         return Ok(at.to_utc());

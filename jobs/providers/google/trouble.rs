@@ -150,4 +150,11 @@ mod tests {
             assert_eq!(of_reading(&session, &reply).kind(), wanted, "{location}");
         }
     }
+
+    #[test]
+    fn a_challenge_needs_no_words() {
+        let challenge = [("www-authenticate", "Bearer realm=\"\", error=\"invalid_token\"")];
+        let reply = Reply::of_a_test(401, &challenge, "");
+        assert_eq!(of(&Session::of_a_test(), &reply).kind(), "unauthorized");
+    }
 }

@@ -97,7 +97,8 @@ pub(super) fn fingerprint(items: &[Read]) -> String {
         digest.update(version.as_bytes());
         digest.update([0]);
     }
-    digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let short = digest.finalize().iter().take(6).fold(0_u64, |short, byte| short << 8 | u64::from(*byte));
+    format!("{short:012x}")
 }
 
 #[cfg(test)]

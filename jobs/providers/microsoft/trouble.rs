@@ -130,4 +130,11 @@ mod tests {
         let reply = Reply::of_a_test(401, &[("www-authenticate", challenge)], &said("InvalidAuthenticationToken"));
         assert_eq!(of(&Session::of_a_test(), &reply).kind(), "reconnect");
     }
+
+    #[test]
+    fn a_challenge_needs_no_words() {
+        let challenge = [("www-authenticate", "Bearer realm=\"\", error=\"invalid_token\"")];
+        let reply = Reply::of_a_test(401, &challenge, "");
+        assert_eq!(of(&Session::of_a_test(), &reply).kind(), "unauthorized");
+    }
 }

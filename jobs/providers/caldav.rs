@@ -28,7 +28,7 @@ use crate::kit::outbound::Outbound;
 
 pub(crate) use dav::Account;
 use dav::Dav;
-pub(crate) use discovery::Found;
+pub(crate) use discovery::{CalendarFound, Found};
 use round::Listed;
 
 /// What calendars a login opens.
@@ -61,8 +61,8 @@ struct Here {
 }
 
 impl CalDav {
-    /// `calendar` is a URL as `discover` found it, or a path on the server; with none, it is looked for: the first one that
-    /// can be written.
+    /// `calendar` is a URL as `discover` found it, or a path on the server; with none, it is looked for: the one at
+    /// the server's address, or else the first one that can be written.
     pub(crate) fn new(
         outbound: &Outbound,
         account: Account,
@@ -88,7 +88,12 @@ impl CalDav {
             }
             None => {
                 let Found { addresses, mut calendars } = discovery::discover(&self.dav).await?;
-                let main = calendars.iter().position(|calendar| calendar.writable).unwrap_or(0);
+                // The one that its owner gave the address of, if it is one.
+                let given = place::path(self.dav.server(), "").unwrap_or_default();
+                let is_it =
+                    |calendar: &CalendarFound| calendar.url.path().trim_end_matches('/') == given.trim_end_matches('/');
+                let main = calendars.iter().position(is_it);
+                let main = main.or_else(|| calendars.iter().position(|calendar| calendar.writable)).unwrap_or(0);
                 (calendars.swap_remove(main).url, addresses)
             }
         };

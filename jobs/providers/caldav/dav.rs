@@ -189,6 +189,10 @@ impl Dav {
             let why = format!("{} leads to {there}, which is not told the login; connect that one instead", self.who());
             return Err(Fault::Misconfigured { why });
         }
+        if !place::keeps_secrets(url) {
+            let why = format!("{} is called by http, where anybody can read the password; use https", self.who());
+            return Err(Fault::Misconfigured { why });
+        }
         let mut call = Call::new(ask.method.clone(), url.as_str()).within(TIMEOUT).keeping(MAX_ANSWER);
         let login = Secret::new(format!("{}:{}", self.account.user, self.account.password.expose()));
         let login = Secret::new(format!("Basic {}", STANDARD.encode(login.expose())));

@@ -205,6 +205,32 @@ async fn what_cannot_be_read_is_kept_aside_and_the_rest_is_taken() {
 }
 
 #[tokio::test]
+async fn objects_that_are_too_much_at_once_are_asked_for_in_parts() {
+    let (server, calendar) = town().await;
+    let large = object("large", 1, &format!("X-PICTURE:{}\r\n", "A".repeat(6 << 20)));
+    for name in ["a.ics", "b.ics", "c.ics"] {
+        server.put(WHO, name, &large);
+    }
+    server.put(WHO, "d.ics", &object("d", 1, &format!("X-PICTURE:{}\r\n", "A".repeat(17 << 20))));
+    server.put(WHO, "e.ics", &object("e", 1, ""));
+    let (pages, next) = round(&calendar, None).await.unwrap();
+    let said: Vec<_> = pages[0]
+        .changes
+        .iter()
+        .map(|change| match change {
+            Change::Odd { id, why } => format!("{} {why}", id.as_deref().unwrap().rsplit('/').next().unwrap()),
+            Change::Series { id, events } => format!("{} {}", id.rsplit('/').next().unwrap(), events.len()),
+            Change::Is(_) | Change::Gone(_) => panic!("{change:?}"),
+        })
+        .collect();
+    let too_large = |name: &str| format!("{name} line 1 of the calendar object: it is larger than 4 MiB");
+    let whole = "d.ics it is larger than 16 MiB".to_owned();
+    assert_eq!(said, [too_large("a.ics"), too_large("b.ics"), too_large("c.ics"), whole, "e.ics 1".to_owned()]);
+    assert!(next.is_some());
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_round_that_fails_in_the_middle_fails_whole_and_can_be_gone_on_with() {
     let (server, calendar) = town().await;
     fill(&server, 0, 120);

@@ -232,9 +232,8 @@ impl Dav {
             409 | 412 => Fault::Conflict { why },
             429 => Fault::Limited { after, why },
             503 if after.is_some() => Fault::Limited { after, why },
+            300..=399 | 408 | 423 | 425 | 500 | 502..=506 | 508..=599 => Fault::Retry { after, why },
             // 507 is a quota, which only its owner can raise.
-            507 => Fault::Refused { why },
-            300..=399 | 408 | 423 | 425 | 500 | 502..=599 => Fault::Retry { after, why },
             _ => Fault::Refused { why },
         }
     }

@@ -66,7 +66,7 @@ fn addresses_of(dav: &Dav, mine: &Response) -> Vec<String> {
     let all = mine.has.hrefs(Space::CalDav, "calendar-user-address-set").into_iter().chain([dav.user().to_owned()]);
     let plain = all.map(|address| address.to_lowercase());
     let mut addresses: Vec<String> =
-        plain.map(|address| address.strip_prefix("mailto:").map(str::to_owned).unwrap_or(address)).collect();
+        plain.map(|address| address.strip_prefix("mailto:").unwrap_or(&address).to_owned()).collect();
     // Whoever invites has an address that mail gets to.
     addresses.retain(|address| address.contains('@') || address.contains(':'));
     addresses.sort_by_key(|address| (!address.contains('@'), address.clone()));

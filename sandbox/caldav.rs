@@ -137,9 +137,9 @@ impl CalDavServer {
     /// Take no token any more that was given so far, and say so with this status.
     pub fn forget_tokens(&self, status: u16) {
         let mut state = self.shared.lock();
-        let newest = state.calendars.values().map(|shelf| shelf.revision).max().unwrap_or(0);
+        let newest = state.calendars.values().map(|calendar| calendar.revision).max().unwrap_or(0);
         // A revision more, so that even the newest is too old.
-        state.calendars.values_mut().for_each(|shelf| shelf.revision += 1);
+        state.calendars.values_mut().for_each(|calendar| calendar.revision += 1);
         (state.refusal, state.oldest) = (status, newest + 1);
     }
 
@@ -254,12 +254,12 @@ impl State {
             return self.sync(who, body);
         }
         let base = format!("{}/dav/{who}/work/", self.host);
-        let shelf = self.of(who);
+        let calendar = self.of(who);
         let mut text = String::new();
         if body.contains("calendar-multiget") {
             for href in between(body, "<d:href>", "</d:href>") {
                 let name = decode(href.rsplit('/').next().unwrap_or_default());
-                text += &match shelf.get(&name) {
+                text += &match calendar.get(&name) {
                     Some((version, object)) => {
                         let data = escape(object);
                         let props =
@@ -270,7 +270,7 @@ impl State {
                 };
             }
         } else {
-            for (name, (version, _)) in shelf.resources.iter().filter(|(_, (_, object))| object.is_some()) {
+            for (name, (version, _)) in calendar.resources.iter().filter(|(_, (_, object))| object.is_some()) {
                 text += &found(&format!("{base}{name}"), &format!("<getetag>\"{version}\"</getetag>"));
             }
         }
@@ -288,12 +288,13 @@ impl State {
             _ => return error(if self.refusal == 0 { 403 } else { self.refusal }, "valid-sync-token"),
         };
         let (most, base) = (self.most.unwrap_or(usize::MAX), format!("{}/dav/{who}/work/", self.host));
-        let shelf = self.of(who);
-        let mut changed: Vec<_> = shelf.resources.iter().filter(|(_, (revision, _))| *revision > since).collect();
+        let calendar = self.of(who);
+        let mut changed: Vec<_> = calendar.resources.iter().filter(|(_, (revision, _))| *revision > since).collect();
         changed.sort_by_key(|(_, (revision, _))| *revision);
         let is_cut = changed.len() > most;
         changed.truncate(most);
-        let until = if is_cut { changed.last().map_or(since, |(_, (revision, _))| *revision) } else { shelf.revision };
+        let until =
+            if is_cut { changed.last().map_or(since, |(_, (revision, _))| *revision) } else { calendar.revision };
         let mut text = String::new();
         for (name, (version, object)) in changed {
             let href = format!("{base}{name}");
@@ -312,8 +313,8 @@ impl State {
 
     fn put(&mut self, who: &str, name: &str, request: &Request) -> Said {
         let rewrites = self.rewrites;
-        let shelf = self.of(who);
-        let known = shelf.get(name).map(|(version, _)| format!("\"{version}\""));
+        let calendar = self.of(who);
+        let known = calendar.get(name).map(|(version, _)| format!("\"{version}\""));
         let is_new = request.header("if-none-match") == Some("*");
         let expected = request.header("if-match");
         if (is_new && known.is_some()) || (expected.is_some() && expected != known.as_deref()) {
@@ -323,7 +324,7 @@ impl State {
         if rewrites {
             object = object.replace("END:VEVENT", "X-STORED-BY:sandbox\r\nEND:VEVENT");
         }
-        let version = shelf.put(name, Some(&object));
+        let version = calendar.put(name, Some(&object));
         let said = Said::empty(if known.is_some() { 204 } else { 201 });
         if rewrites { said } else { said.header("ETag", format!("\"{version}\"")) }
     }
@@ -361,7 +362,7 @@ impl Api for Shared {
         match refusal {
             Refusal::Unauthorized => Said::empty(401).header("WWW-Authenticate", "Basic realm=\"sandbox\""),
             Refusal::TooMany { after } => match after {
-                Some(after) => Said::empty(429).header("Retry-After", after),
+                Some(after) => Said::empty(429).header("Retry-After", after.to_string()),
                 None => Said::empty(429),
             },
             Refusal::Crowded => Said::empty(503),

@@ -10,6 +10,8 @@ mod object;
 mod place;
 mod round;
 #[cfg(test)]
+mod test_radicale;
+#[cfg(test)]
 mod tests;
 mod writing;
 mod xml;
@@ -26,7 +28,7 @@ use crate::kit::outbound::Outbound;
 
 pub(crate) use dav::Account;
 use dav::Dav;
-pub(crate) use discovery::Found;
+pub(crate) use discovery::{CalendarFound, Found};
 use round::Listed;
 
 /// What calendars a login opens.
@@ -46,6 +48,7 @@ pub(crate) struct CalDav {
     /// For times that name none, and for days, where the calendar names none.
     zone: Option<Tz>,
     here: OnceCell<Here>,
+    owners: OnceCell<Vec<String>>,
     listed: Mutex<Option<Listed>>,
 }
 
@@ -58,8 +61,8 @@ struct Here {
 }
 
 impl CalDav {
-    /// `calendar` is a URL as `discover` found it, or a path on the server; with none, it is looked for: the first one that
-    /// can be written.
+    /// `calendar` is a URL as `discover` found it, or a path on the server; with none, it is looked for: the one at
+    /// the server's address, or else the first one that can be written.
     pub(crate) fn new(
         outbound: &Outbound,
         account: Account,
@@ -68,7 +71,7 @@ impl CalDav {
         now: DateTime<Utc>,
     ) -> Self {
         let (calendar, dav) = (calendar.map(str::to_owned), Dav::new(outbound, account, now));
-        Self { dav, calendar, zone, here: OnceCell::new(), listed: Mutex::default() }
+        Self { dav, calendar, zone, here: OnceCell::new(), owners: OnceCell::new(), listed: Mutex::default() }
     }
 
     async fn here(&self) -> Result<&Here, Fault> {
@@ -85,7 +88,12 @@ impl CalDav {
             }
             None => {
                 let Found { addresses, mut calendars } = discovery::discover(&self.dav).await?;
-                let main = calendars.iter().position(|calendar| calendar.writable).unwrap_or(0);
+                // The one that its owner gave the address of, if it is one.
+                let given = place::path(self.dav.server(), "").unwrap_or_default();
+                let is_it =
+                    |calendar: &CalendarFound| calendar.url.path().trim_end_matches('/') == given.trim_end_matches('/');
+                let main = calendars.iter().position(is_it);
+                let main = main.or_else(|| calendars.iter().position(|calendar| calendar.writable)).unwrap_or(0);
                 (calendars.swap_remove(main).url, addresses)
             }
         };
@@ -99,6 +107,14 @@ impl CalDav {
             owners.insert(0, user);
         }
         Ok(Here { url, owners })
+    }
+
+    /// Whose calendar it is, for whoever has to know: the server is asked if the login does not tell.
+    async fn owners<'a>(&'a self, here: &'a Here) -> Result<&'a [String], Fault> {
+        if !here.owners.is_empty() {
+            return Ok(&here.owners);
+        }
+        self.owners.get_or_try_init(|| discovery::addresses(&self.dav)).await.map(Vec::as_slice)
     }
 
     fn kept(&self) -> Option<Listed> {

@@ -136,10 +136,8 @@ impl<'a> Walk<'a> {
 
     /// The hour or minute of the beginning.
     fn unit_start(&self) -> NaiveDateTime {
-        let seconds = match self.rule.frequency {
-            Frequency::Hourly => self.start.minute() * 60 + self.start.second(),
-            _ => self.start.second(),
-        };
+        let minutes = if self.rule.frequency == Frequency::Hourly { self.start.minute() } else { 0 };
+        let seconds = minutes * 60 + self.start.second();
         self.start - TimeDelta::seconds(seconds.into())
     }
 
@@ -206,7 +204,9 @@ impl<'a> Walk<'a> {
             Frequency::Weekly => {
                 Some((self.week(start).checked_add_days(Days::new(u64::try_from(units).ok()?.checked_mul(7)?))?, 7))
             }
-            _ => Some((start.checked_add_days(Days::new(u64::try_from(units).ok()?))?, 1)),
+            Frequency::Daily | Frequency::Hourly | Frequency::Minutely => {
+                Some((start.checked_add_days(Days::new(u64::try_from(units).ok()?))?, 1))
+            }
         }
     }
 

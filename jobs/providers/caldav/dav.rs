@@ -17,7 +17,7 @@ use url::Url;
 use super::{
     super::Fault,
     place,
-    xml::{self, Element, Response},
+    xml::{self, Element, Response, Space},
 };
 use crate::kit::{
     Secret, http,
@@ -176,6 +176,9 @@ impl Dav {
         let mut responses = Vec::new();
         let rest = xml::read(&reply.body, |response| responses.push(response));
         let rest = rest.map_err(|what| self.retry(&format!("answers with {what}")))?;
+        if !rest.is(Space::Dav, "multistatus") {
+            return Err(self.retry("answers with XML of another kind"));
+        }
         Ok(Answers { responses, rest, url: reply.url.clone() })
     }
 
@@ -184,6 +187,10 @@ impl Dav {
         if !place::is_same_site(&self.account.server, url) {
             let there = url.host_str().unwrap_or("nowhere");
             let why = format!("{} leads to {there}, which is not told the login; connect that one instead", self.who());
+            return Err(Fault::Misconfigured { why });
+        }
+        if !place::keeps_secrets(url) {
+            let why = format!("{} is called by http, where anybody can read the password; use https", self.who());
             return Err(Fault::Misconfigured { why });
         }
         let mut call = Call::new(ask.method.clone(), url.as_str()).within(TIMEOUT).keeping(MAX_ANSWER);
@@ -225,9 +232,8 @@ impl Dav {
             409 | 412 => Fault::Conflict { why },
             429 => Fault::Limited { after, why },
             503 if after.is_some() => Fault::Limited { after, why },
+            300..=399 | 408 | 423 | 425 | 500 | 502..=506 | 508..=599 => Fault::Retry { after, why },
             // 507 is a quota, which only its owner can raise.
-            507 => Fault::Refused { why },
-            300..=399 | 408 | 423 | 425 | 500 | 502..=599 => Fault::Retry { after, why },
             _ => Fault::Refused { why },
         }
     }

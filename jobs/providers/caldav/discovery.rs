@@ -44,27 +44,41 @@ pub(super) async fn discover(dav: &Dav) -> Result<Found, Fault> {
         // Some servers know of no principals; then the address is that of a home or of a calendar.
         None => return listed(dav, vec![dav.server().clone()], Vec::new()).await,
     };
-    let url = at.join(&principal).map_err(|_| dav.retry("names a principal that is no URL"))?;
-    let home = dav.answers(Ask::xml("PROPFIND", &url, "0", WHERE_DO_I_LIVE.to_owned())).await?;
+    let home = person(dav, &principal, &at).await?;
     let Some(mine) = home.responses.first() else { return Err(dav.retry("says nothing of the account")) };
     let homes = mine.has.hrefs(Space::CalDav, "calendar-home-set");
     let homes: Vec<Url> = homes.iter().filter_map(|href| home.url.join(href).ok()).take(MAX_HOMES).collect();
     if homes.is_empty() {
         return Err(Fault::Misconfigured { why: format!("{} has no calendars for this account", dav.who()) });
     }
-    let mut addresses: Vec<String> = mine
-        .has
-        .hrefs(Space::CalDav, "calendar-user-address-set")
-        .iter()
-        .map(|address| address.to_lowercase())
-        .map(|address| address.strip_prefix("mailto:").map(str::to_owned).unwrap_or(address))
-        .collect();
-    if dav.user().contains('@') {
-        addresses.push(dav.user().to_lowercase());
-    }
-    addresses.sort();
-    addresses.dedup();
+    let addresses = addresses_of(dav, mine);
     listed(dav, homes, addresses).await
+}
+
+/// What is said of the person that an account is of.
+async fn person(dav: &Dav, principal: &str, at: &Url) -> Result<Answers, Fault> {
+    let url = at.join(principal).map_err(|_| dav.retry("names a principal that is no URL"))?;
+    dav.answers(Ask::xml("PROPFIND", &url, "0", WHERE_DO_I_LIVE.to_owned())).await
+}
+
+/// In lower case, without `mailto:`.
+fn addresses_of(dav: &Dav, mine: &Response) -> Vec<String> {
+    let all = mine.has.hrefs(Space::CalDav, "calendar-user-address-set").into_iter().chain([dav.user().to_owned()]);
+    let plain = all.map(|address| address.to_lowercase());
+    let mut addresses: Vec<String> =
+        plain.map(|address| address.strip_prefix("mailto:").unwrap_or(&address).to_owned()).collect();
+    // Whoever invites has an address that mail gets to.
+    addresses.retain(|address| address.contains('@') || address.contains(':'));
+    addresses.sort_by_key(|address| (!address.contains('@'), address.clone()));
+    addresses.dedup();
+    addresses
+}
+
+/// Addresses of the owner, as far as the server says them.
+pub(super) async fn addresses(dav: &Dav) -> Result<Vec<String>, Fault> {
+    let Some((principal, at)) = principal(dav).await? else { return Ok(Vec::new()) };
+    let said = person(dav, &principal, &at).await?;
+    Ok(said.responses.first().map(|mine| addresses_of(dav, mine)).unwrap_or_default())
 }
 
 /// Who the account is, where that is said: at the address, at the well-known place, or at the root.

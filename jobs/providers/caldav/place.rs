@@ -59,6 +59,17 @@ pub(super) fn is_same_site(ours: &Url, other: &Url) -> bool {
     }
 }
 
+/// Whether a password may go there: under TLS, or without leaving a network that is somebody's own.
+pub(super) fn keeps_secrets(url: &Url) -> bool {
+    let is_near = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_private(),
+        Some(Host::Ipv6(address)) => address.is_loopback() || address.is_unique_local(),
+        None => false,
+    };
+    url.scheme() == "https" || is_near
+}
+
 /// What a host is below, if that is somebody's and not a registry's such as `co.uk`.
 fn parent(host: &str) -> Option<&str> {
     let (_, parent) = host.split_once('.')?;
@@ -99,6 +110,22 @@ mod tests {
         }
         for href in ["mailto:a@b", "http://[", "javascript:x"] {
             assert_eq!(path(&base, href), None, "{href}");
+        }
+    }
+
+    #[test]
+    fn a_password_goes_into_no_network_of_others_in_the_clear() {
+        for (there, kept) in [
+            ("https://dav.example.com/", true),
+            ("http://dav.example.com/", false),
+            ("http://192.0.2.1/", false),
+            ("http://[2001:db8::1]/", false),
+            ("http://127.0.0.1:5232/", true),
+            ("http://192.168.1.2/", true),
+            ("http://[fd12::1]/", true),
+            ("http://localhost/", true),
+        ] {
+            assert_eq!(keeps_secrets(&url(there)), kept, "{there}");
         }
     }
 

@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    super::{Change, Fault, Next, Page, Window, ical, instances},
+    super::{
+        Change, Fault, Next, Page, Window, ical,
+        instances::{self, Source},
+    },
     CalDav, Here,
     dav::Ask,
     discovery, place,
@@ -35,6 +38,9 @@ const CALDAV: &str = "urn:ietf:params:xml:ns:caldav";
 struct Cursor {
     /// The calendar's zone, which is asked for in full rounds only.
     zone: Option<String>,
+    /// Its owner's addresses, which are asked for then as well.
+    #[serde(default)]
+    owners: Vec<String>,
     #[serde(flatten)]
     stand: Stand,
     /// The resource that was handled last; none between rounds.
@@ -108,7 +114,8 @@ impl CalDav {
         } else {
             Stand::List { tag: calendar.tag, known: Some(Known::new()) }
         };
-        Ok(Cursor { zone: calendar.zone.map(|zone| zone.name().to_owned()), stand, after: None })
+        let owners = self.owners(here).await?.to_vec();
+        Ok(Cursor { zone: calendar.zone.map(|zone| zone.name().to_owned()), owners, stand, after: None })
     }
 
     async fn go_on(&self, here: &Here, mut cursor: Cursor, window: Window) -> Result<Page, Fault> {
@@ -122,7 +129,8 @@ impl CalDav {
         let zone = cursor.zone.as_deref().and_then(|name| name.parse().ok()).or(self.zone);
         let mut changes: Vec<Change> =
             page.iter().filter(|(_, there)| !*there).map(|(path, _)| Change::Gone(path.clone())).collect();
-        changes.extend(self.objects(here, &paths, window, zone.unwrap_or(Tz::UTC)).await?);
+        let source = Source { id: "", version: None, zone: zone.unwrap_or(Tz::UTC), owners: &cursor.owners, window };
+        changes.extend(self.objects(here, &paths, &source).await?);
         let next = if end < rest.len() {
             let after = page.last().map(|(path, _)| path.clone());
             let next = self.text(&Cursor { after, ..cursor.clone() })?;
@@ -138,17 +146,16 @@ impl CalDav {
 
     /// Where a list is at its end: either the round is, or there is more than the server says at once.
     fn end(&self, cursor: Cursor, end: End) -> Result<Next, Fault> {
-        let zone = cursor.zone;
+        let Cursor { zone, owners, .. } = cursor.clone();
+        let ended = |stand| self.text(&Cursor { zone, owners, stand, after: None });
         Ok(match (cursor.stand, end) {
             (Stand::Token { until, .. }, End::Token { token, more }) => {
                 let stand = Stand::Token { since: Some(until.unwrap_or(token)), until: None };
-                let text = self.text(&Cursor { zone, stand, after: None })?;
+                let text = ended(stand)?;
                 if more { Next::Page(text) } else { Next::End(Some(text)) }
             }
             (Stand::List { tag: None, .. }, End::Known(None)) => Next::End(None),
-            (Stand::List { tag, .. }, End::Known(known)) => {
-                Next::End(Some(self.text(&Cursor { zone, stand: Stand::List { tag, known }, after: None })?))
-            }
+            (Stand::List { tag, .. }, End::Known(known)) => Next::End(Some(ended(Stand::List { tag, known })?)),
             (Stand::Token { .. }, End::Known(_)) | (Stand::List { .. }, End::Token { .. }) => {
                 return Err(self.dav.retry("was asked for two things at once"));
             }
@@ -253,7 +260,7 @@ impl CalDav {
     }
 
     /// What the objects at these paths say.
-    async fn objects(&self, here: &Here, paths: &[&str], window: Window, zone: Tz) -> Result<Vec<Change>, Fault> {
+    async fn objects(&self, here: &Here, paths: &[&str], source: &Source<'_>) -> Result<Vec<Change>, Fault> {
         let mut changes = Vec::with_capacity(paths.len());
         let mut chunks: Vec<&[&str]> = vec![paths];
         while let Some(chunk) = chunks.pop().filter(|chunk| !chunk.is_empty()) {
@@ -275,7 +282,7 @@ impl CalDav {
                 }
             }
             for path in chunk {
-                changes.push(change(here, path, found.remove(*path), window, zone));
+                changes.push(change(path, found.remove(*path), source));
             }
         }
         Ok(changes)
@@ -288,7 +295,7 @@ fn is_resource(here: &Here, path: &str) -> bool {
 }
 
 /// What becomes of one resource.
-fn change(here: &Here, path: &str, response: Option<xml::Response>, window: Window, zone: Tz) -> Change {
+fn change(path: &str, response: Option<xml::Response>, source: &Source<'_>) -> Change {
     let Some(response) = response else { return odd(path, "the server does not say what it is") };
     match response.status {
         Some(404 | 410) => return Change::Gone(path.to_owned()),
@@ -301,7 +308,7 @@ fn change(here: &Here, path: &str, response: Option<xml::Response>, window: Wind
         return odd(path, "the server gives it without its data");
     };
     let version = response.has.said(Space::Dav, "getetag");
-    let source = instances::Source { id: path, version, zone, owners: &here.owners, window };
+    let source = Source { id: path, version, ..*source };
     let events = ical::parse(data.as_bytes()).map_err(|fault| fault.to_string());
     match events.and_then(|object| instances::events(&source, &object)) {
         Ok(events) => Change::Series { id: path.to_owned(), events },

@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 
 /// It is Python, and takes a second to start on a good day.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The account that is known.
 pub(crate) const USER: &str = "ada@example.com";

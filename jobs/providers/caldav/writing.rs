@@ -51,19 +51,24 @@ fn id(here: &Here, key: &EventKey) -> String {
 impl CalDav {
     pub(super) async fn put_new(&self, draft: &Draft) -> Result<Made, Fault> {
         let here = self.here().await?;
-        let id = id(here, &draft.key);
-        let body = object::new(draft, &here.owners, self.dav.now).write();
+        let (id, owners) = (id(here, &draft.key), self.inviting(here, draft).await?);
+        let body = object::new(draft, owners, self.dav.now).write();
         let ask = Ask::new(Method::PUT, &url(here, &id)).header(IF_NONE_MATCH, "*");
         let reply = self.dav.ask(ask.header(CONTENT_TYPE, CALENDAR).body(body)).await?;
         match reply.status {
             status if status.is_success() => self.written(&id, &reply).await,
             StatusCode::PRECONDITION_FAILED => {
                 let stored = self.get(&id).await?;
-                let differs = !object::is_as(&stored.object, draft, &here.owners);
+                let differs = !object::is_as(&stored.object, draft, owners);
                 Ok(Made { differs, ..stored.made(&id) })
             }
             _ => Err(self.dav.fault(&reply)),
         }
+    }
+
+    /// Who invites, if anybody is invited.
+    async fn inviting<'a>(&'a self, here: &'a Here, draft: &Draft) -> Result<&'a [String], Fault> {
+        if draft.attendees.is_empty() { Ok(&[]) } else { self.owners(here).await }
     }
 
     /// A server that stores something else than it was given names no version of it.
@@ -76,15 +81,16 @@ impl CalDav {
 
     pub(super) async fn put_changed(&self, id: &str, known: Option<&str>, draft: &Draft) -> Result<Made, Fault> {
         let here = self.here().await?;
+        let owners = self.inviting(here, draft).await?;
         let mut stored = self.get(id).await?;
         if known.is_some() && known != stored.version.as_deref() {
             return Err(Fault::Conflict { why: format!("{} has another version of the event", self.dav.who()) });
         }
         // What is as it should be is not written again, nor sent to anybody.
-        if object::is_as(&stored.object, draft, &here.owners) {
+        if object::is_as(&stored.object, draft, owners) {
             return Ok(stored.made(id));
         }
-        object::change(&mut stored.object, draft, &here.owners, self.dav.now)
+        object::change(&mut stored.object, draft, owners, self.dav.now)
             .ok_or_else(|| Fault::Gone { why: format!("{} has no event any more in what was one", self.dav.who()) })?;
         // Without a version nothing tells that it was changed meanwhile.
         let version = stored.version.ok_or_else(|| self.dav.retry("gives no version of the event"))?;

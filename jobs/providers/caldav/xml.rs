@@ -33,7 +33,7 @@ pub(super) struct Element {
 }
 
 impl Element {
-    fn is(&self, space: Space, name: &str) -> bool {
+    pub(super) fn is(&self, space: Space, name: &str) -> bool {
         self.space == space && self.name == name
     }
 

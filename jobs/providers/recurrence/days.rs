@@ -49,7 +49,12 @@ impl Filter {
             }
             Frequency::Monthly if says_no_day => filter.month_days = vec![day_of(start)],
             Frequency::Weekly if says_no_day => filter.weekdays = vec![(0, start.weekday())],
-            _ => {}
+            Frequency::Yearly
+            | Frequency::Monthly
+            | Frequency::Weekly
+            | Frequency::Daily
+            | Frequency::Hourly
+            | Frequency::Minutely => {}
         }
         filter
     }

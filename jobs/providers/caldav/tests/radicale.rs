@@ -1,14 +1,11 @@
 //! Against Radicale: what other clients do there is done by hand.
 
-#[path = "../test_radicale.rs"]
-mod server;
-
 use reqwest::{
     Method,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
 };
 
-use self::server::{PASSWORD, Radicale, USER};
+use super::super::test_radicale::{PASSWORD, Radicale, USER};
 use super::*;
 use crate::kit::outbound::Call;
 

@@ -29,17 +29,17 @@ async fn a_round_finds_all_and_the_next_what_changed() {
     mirror(&mut known, &pages);
     assert_eq!((pages.len(), &known), (3, &there(&server)));
     assert_eq!(pages[0].zone.as_deref(), Some("Europe/Berlin"));
-    // One look, one list, three times objects: the list is kept between the pages.
-    assert_eq!(server.desk().calls(), 5);
+    // One look, three to find out whose it is, one list, three times objects: the list is kept between the pages.
+    assert_eq!(server.desk().calls(), 8);
 
     let (pages, same) = round(&calendar, next.as_deref()).await.unwrap();
-    assert_eq!((changes(&pages), &same, server.desk().calls()), (0, &next, 6));
+    assert_eq!((changes(&pages), &same, server.desk().calls()), (0, &next, 9));
 
     fill(&server, 200, 201);
     server.remove(WHO, "e0003.ics");
     server.put(WHO, "e0004.ics", &object("e0004", 5, "STATUS:CANCELLED\r\n"));
     let (pages, next) = round(&calendar, next.as_deref()).await.unwrap();
-    assert_eq!((changes(&pages), server.desk().calls()), (3, 8));
+    assert_eq!((changes(&pages), server.desk().calls()), (3, 11));
     assert!(pages[0].changes.contains(&Change::Gone("/dav/ada/work/e0003.ics".to_owned())));
     mirror(&mut known, &pages);
     assert_eq!(known.remove("/dav/ada/work/e0004.ics"), Some(Vec::new()));
@@ -195,12 +195,38 @@ async fn what_cannot_be_read_is_kept_aside_and_the_rest_is_taken() {
     assert_eq!(
         odd,
         [
-            "broken.ics line 3 of the calendar object: it ends in the middle",
+            "broken.ics line 2 of the calendar object: it ends in the middle",
             "empty.ics the server gives it without its data",
             "often.ics it repeats every second, which is not followed",
         ]
     );
     assert_eq!(changes(&pages), 6);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn objects_that_are_too_much_at_once_are_asked_for_in_parts() {
+    let (server, calendar) = town().await;
+    let large = object("large", 1, &format!("X-PICTURE:{}\r\n", "A".repeat(6 << 20)));
+    for name in ["a.ics", "b.ics", "c.ics"] {
+        server.put(WHO, name, &large);
+    }
+    server.put(WHO, "d.ics", &object("d", 1, &format!("X-PICTURE:{}\r\n", "A".repeat(17 << 20))));
+    server.put(WHO, "e.ics", &object("e", 1, ""));
+    let (pages, next) = round(&calendar, None).await.unwrap();
+    let said: Vec<_> = pages[0]
+        .changes
+        .iter()
+        .map(|change| match change {
+            Change::Odd { id, why } => format!("{} {why}", id.as_deref().unwrap().rsplit('/').next().unwrap()),
+            Change::Series { id, events } => format!("{} {}", id.rsplit('/').next().unwrap(), events.len()),
+            Change::Is(_) | Change::Gone(_) => panic!("{change:?}"),
+        })
+        .collect();
+    let too_large = |name: &str| format!("{name} line 1 of the calendar object: it is larger than 4 MiB");
+    let whole = "d.ics it is larger than 16 MiB".to_owned();
+    assert_eq!(said, [too_large("a.ics"), too_large("b.ics"), too_large("c.ics"), whole, "e.ics 1".to_owned()]);
+    assert!(next.is_some());
     server.stop().await;
 }
 

@@ -23,13 +23,16 @@ async fn calendars_are_found_from_what_a_user_types() {
 }
 
 #[tokio::test]
-async fn without_a_calendar_the_first_that_can_be_written_is_meant() {
+async fn without_a_calendar_that_of_the_address_or_the_first_that_can_be_written_is_meant() {
     let (server, _) = town().await;
     let calendar = CalDav::new(&outbound(), account(&server.url(), WHO, PASSWORD), None, None, now());
     let made = calendar.create(&draft("1")).await.unwrap();
     assert!(made.id.starts_with("/dav/ada/work/"), "{made:?}");
     let text = server.get(WHO, made.id.rsplit('/').next().unwrap()).unwrap();
     assert!(text.contains("ORGANIZER:mailto:ada@example.com"), "{text}");
+    let typed = server.url() + "dav/ada/shared";
+    let calendar = CalDav::new(&outbound(), account(&typed, WHO, PASSWORD), None, None, now());
+    assert_eq!(calendar.here().await.unwrap().url.path(), "/dav/ada/shared/");
     server.stop().await;
 }
 
@@ -58,8 +61,10 @@ async fn a_login_goes_to_no_other_site_and_in_no_circle() {
     ] {
         server.lead_to(to);
         let fault = discover(&outbound(), account(&server.url(), WHO, PASSWORD), now()).await.unwrap_err();
-        assert!(matches!(&fault, Fault::Misconfigured { why } if why.contains(said)), "{to}: {fault:?}");
+        assert!(fault.why().contains(said), "{to}: {fault:?}");
     }
+    let fault = discover(&outbound(), account("http://dav.example/", WHO, PASSWORD), now()).await.unwrap_err();
+    assert!(matches!(&fault, Fault::Misconfigured { why } if why.contains("use https")), "{fault:?}");
     server.stop().await;
 }
 

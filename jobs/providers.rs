@@ -3,15 +3,19 @@
 //! A client turns typed requests into calls, pages into typed pages, and what can go wrong into a [`Fault`] that says what
 //! to do. It remembers nothing and repeats nothing: whoever calls it decides that, and holds the limits.
 
+mod caldav;
 mod draft;
 mod event;
 mod event_meeting;
 mod fault;
 mod google;
+mod ical;
+mod instances;
 mod meeting;
 #[cfg(test)]
 mod meeting_tests;
 mod microsoft;
+mod recurrence;
 mod registry;
 mod session;
 mod teams;

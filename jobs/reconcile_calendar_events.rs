@@ -36,7 +36,8 @@ pub(crate) struct ReconcileCalendarEvents {
 
 impl Job for ReconcileCalendarEvents {
     const NAME: &'static str = "reconcile_calendar_events";
-    const ABOUT: &'static str = "turns what is known of the calendar `integration_id` into blocked times, and finds conflicts";
+    const ABOUT: &'static str =
+        "turns what is known of the calendar `integration_id` into blocked times, and finds conflicts";
     // A turn, and the events for hosts.
     const TIMEOUT: Duration = Duration::from_mins(5);
     const RETRY: Retry = Retry::doubling(Duration::from_secs(5)).cap(Duration::from_mins(5)).attempts(10);

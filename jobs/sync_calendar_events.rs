@@ -53,7 +53,7 @@ impl Job for SyncCalendarEvents {
     const ABOUT: &'static str = "brings what is known of the calendar `integration_id` up to date with its provider";
     // A turn, with the last call of it and its page.
     const TIMEOUT: Duration = Duration::from_mins(6);
-    // Outages of providers last for up to an hour; the next tick begins anew anyway.
+    // Short outages are over after half an hour; after longer ones the next tick goes on.
     const RETRY: Retry = Retry::doubling(Duration::from_secs(15)).cap(Duration::from_mins(15)).attempts(8);
     // It needs a calendar.
     const SAMPLE: Option<Sample> = None;

@@ -376,7 +376,8 @@ impl Shared {
     }
 
     fn enter(self: &Arc<Self>, request: &Request) -> Result<(Visit, Option<Trouble>, Duration), Refusal> {
-        let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        // A login of user and password is a token as well: as it stands in the header.
+        let token = request.header("authorization").and_then(|value| value.split_once(' ')).map(|(_, token)| token);
         let mut state = self.lock();
         let Some(who) = token.and_then(|token| state.tokens.get(token)).cloned() else {
             state.unauthorized += 1;

@@ -3,6 +3,7 @@
 //! Each listens on the loopback interface only, keeps what it is told in memory within a limit, and leaves no task behind
 //! when it is stopped. It knows nothing of queues, stores and jobs: it sees what a provider would see.
 
+mod caldav;
 mod desk;
 mod form;
 mod google;
@@ -16,6 +17,7 @@ mod webex;
 mod webhook_receiver;
 mod zoom;
 
+pub use caldav::CalDavServer;
 pub use desk::{Api, Desk, Refusal, Said, Trouble};
 pub use google::GoogleServer;
 pub use http::{Answer, Request};

@@ -1,24 +1,23 @@
 //! What calendars promise, stated once and held on both backends.
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use diesel::connection::SimpleConnection as _;
-use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
+use diesel::{QueryDsl as _, RunQueryDsl as _};
 
 use crate::connection::{AnyConnection, Purpose};
 use crate::recording_tests::{at, exit, record};
 use crate::schema::{calendar_events, odd_events};
 use crate::test_database::{TestDatabase, on_both};
 use crate::{
-    Added, Applied, Block, BlockedTime, CalendarSync, Conflict, ConflictFilter, ConflictKind, ConflictStatus, EventTime,
-    Exit, Fact, IntegrationKind, Kept, Line, LogEntry, MirroredEvent, NewIntegration, Observed, OpenRound, Portion,
-    Resolved, RoundEnd, RoundKind, RunOutcome, Store, SyncFailure, SyncPage, Tokens,
+    Added, Applied, Block, BlockedTime, CalendarSync, EventTime, Exit, Fact, IntegrationKind, Line, LogEntry,
+    MirroredEvent, NewIntegration, Observed, OpenRound, Portion, RoundEnd, RoundKind, RunOutcome, Store, SyncFailure,
+    SyncPage, Tokens,
 };
 
-fn line(id: &str) -> Line {
+pub(crate) fn line(id: &str) -> Line {
     LogEntry { id: id.to_owned(), log_type: "test".to_owned(), created_at: at(0), ..LogEntry::default() }.into()
 }
 
-async fn add(store: &Store, id: &str) {
+pub(crate) async fn add(store: &Store, id: &str) {
     let tokens = Tokens { access_token: "a".to_owned(), refresh_token: None, expires_at: None, scope: None };
     let new = NewIntegration {
         kind: IntegrationKind::Calendar,
@@ -38,7 +37,7 @@ async fn sync(store: &Store, id: &str) -> CalendarSync {
     store.calendar_sync(id).await.expect("read").expect("an account")
 }
 
-fn event(id: &str, hour: i64) -> MirroredEvent {
+pub(crate) fn event(id: &str, hour: i64) -> MirroredEvent {
     MirroredEvent {
         event_id: id.to_owned(),
         series_id: None,
@@ -56,7 +55,7 @@ fn of_series(id: &str, series: &str, hour: i64) -> MirroredEvent {
     MirroredEvent { series_id: Some(series.to_owned()), uid: None, ..event(id, hour) }
 }
 
-fn is(event: MirroredEvent) -> Observed {
+pub(crate) fn is(event: MirroredEvent) -> Observed {
     Observed::Is(Box::new(event))
 }
 
@@ -81,15 +80,8 @@ async fn page(store: &Store, id: &str, kind: RoundKind, changes: Vec<Observed>, 
     let sync = sync(store, id).await;
     let mut round = round(&sync, kind);
     round.pages += 1;
-    let page = SyncPage {
-        integration_id: id.to_owned(),
-        step: sync.step,
-        round,
-        changes,
-        zone: None,
-        end,
-        now: at(100),
-    };
+    let page =
+        SyncPage { integration_id: id.to_owned(), step: sync.step, round, changes, zone: None, end, now: at(100) };
     store.apply_page(page).await.expect("apply")
 }
 
@@ -97,16 +89,16 @@ fn whole(cursor: &str) -> RoundEnd {
     RoundEnd::Whole(Some(cursor.to_owned()))
 }
 
-async fn full(store: &Store, id: &str, changes: Vec<Observed>) -> Applied {
+pub(crate) async fn full(store: &Store, id: &str, changes: Vec<Observed>) -> Applied {
     page(store, id, RoundKind::Full, changes, whole("c")).await
 }
 
-async fn more(store: &Store, id: &str, changes: Vec<Observed>) -> Applied {
+pub(crate) async fn more(store: &Store, id: &str, changes: Vec<Observed>) -> Applied {
     page(store, id, RoundKind::Incremental, changes, whole("c2")).await
 }
 
 /// What blocks in these tests: timed events for their time, days in UTC, nothing that is free.
-fn judge(event: &MirroredEvent) -> Option<Block> {
+pub(crate) fn judge(event: &MirroredEvent) -> Option<Block> {
     let (starts_at, ends_at, all_day) = match event.when {
         EventTime::Timed { start, end } => (start, end, false),
         EventTime::AllDay { first, after } => {
@@ -118,7 +110,7 @@ fn judge(event: &MirroredEvent) -> Option<Block> {
     (event.shown != "free").then(|| Block { starts_at, ends_at, all_day, tentative, title: event.title.clone() })
 }
 
-async fn reconcile(store: &Store, id: &str) -> Portion {
+pub(crate) async fn reconcile(store: &Store, id: &str) -> Portion {
     let mut sum = Portion::default();
     loop {
         let portion = store.reconcile(id, 2, at(0), judge).await.expect("reconcile");
@@ -137,33 +129,8 @@ async fn busy(store: &Store) -> Vec<String> {
     blocked(store).await.into_iter().filter_map(|block| block.external_event_id).collect()
 }
 
-fn connection(database: &TestDatabase) -> AnyConnection {
+pub(crate) fn connection(database: &TestDatabase) -> AnyConnection {
     AnyConnection::open(&database.url, Purpose::Write).expect("connect")
-}
-
-fn execute(database: &TestDatabase, sql: &str) {
-    match &mut connection(database) {
-        AnyConnection::Sqlite(connection) => connection.batch_execute(sql),
-        AnyConnection::Postgres(connection) => connection.batch_execute(sql),
-    }
-    .unwrap_or_else(|fault| panic!("{sql}: {fault}"));
-}
-
-/// As a host writes it.
-fn block_by_hand(database: &TestDatabase, id: &str, from: DateTime<Utc>, until: DateTime<Utc>) {
-    let text = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S%.6f").to_string();
-    let (from, until, now) = (text(from), text(until), text(at(7)));
-    execute(
-        database,
-        &format!(
-            "INSERT INTO blocked_times (id, organizer_id, starts_at, ends_at, created_at, updated_at) \
-             VALUES ('{id}', 'org', '{from}', '{until}', '{now}', '{now}')"
-        ),
-    );
-}
-
-async fn conflicts(store: &Store) -> Vec<Conflict> {
-    store.conflicts(ConflictFilter { limit: 100, ..ConflictFilter::default() }).await.expect("list")
 }
 
 #[test]
@@ -379,97 +346,13 @@ fn what_cannot_be_understood_is_kept_aside_until_it_can() {
 }
 
 #[test]
-fn a_conflict_is_one_from_whichever_side_it_is_found_and_nobody_resolves_it_but_people() {
-    on_both(&async |database| {
-        let store = database.store().await;
-        add(&store, "a").await;
-        block_by_hand(database, "by-hand", at(3600), at(3600 + 900));
-        full(&store, "a", vec![is(event("e1", 1))]).await;
-        assert_eq!(reconcile(&store, "a").await.conflicts, 1);
-        assert_eq!(store.check_manual_blocks("org", 10, at(0)).await.expect("check"), (1, 0));
-        assert_eq!(store.check_manual_blocks("org", 10, at(0)).await.expect("check"), (0, 0), "it was looked at");
-        let found = conflicts(&store).await;
-        let conflict = &found[0];
-        assert_eq!((found.len(), conflict.kind, conflict.status), (1, ConflictKind::ManualSynced, ConflictStatus::Open));
-        assert_eq!((conflict.overlap_from, conflict.overlap_until), (at(3600), at(3600 + 900)));
-        assert_eq!((conflict.block_id.as_str(), conflict.suggestion), ("by-hand", Kept::Synced), "it is covered");
-
-        let untold = store.untold_conflicts("org", 10).await.expect("read");
-        assert_eq!(untold, found);
-        store.conflicts_were_told(vec![conflict.id.clone()]).await.expect("note");
-        assert_eq!(store.untold_conflicts("org", 10).await.expect("read"), []);
-
-        let resolve = async |line_id| store.resolve_conflict(&conflict.id, (Kept::Manual, "ada"), at(8), line(line_id)).await;
-        let Resolved::Now(now) = resolve("r1").await.expect("resolve") else { panic!("it was open") };
-        assert_eq!((now.resolution, now.resolved_by.as_deref()), (Some(Kept::Manual), Some("ada")));
-        assert!(matches!(resolve("r2").await.expect("resolve"), Resolved::Before(_)));
-        assert_eq!(store.close_conflicts("org", at(9), at(-9)).await.expect("close"), 0, "it is closed");
-        // Nothing changed for it; then it collides in another way, and is asked about again.
-        more(&store, "a", vec![is(MirroredEvent { title: None, ..event("e1", 1) })]).await;
-        assert_eq!(reconcile(&store, "a").await.conflicts, 0);
-        let longer = EventTime::Timed { start: at(3500), end: at(3600 + 600) };
-        more(&store, "a", vec![is(MirroredEvent { when: longer, ..event("e1", 1) })]).await;
-        assert_eq!(reconcile(&store, "a").await.conflicts, 1);
-        assert_eq!(conflicts(&store).await[0].status, ConflictStatus::Open);
-        assert_eq!(store.untold_conflicts("org", 10).await.expect("read").len(), 1);
-    });
-}
-
-#[test]
-fn a_conflict_is_gone_when_its_blocked_times_part() {
-    on_both(&async |database| {
-        let store = database.store().await;
-        add(&store, "a").await;
-        add(&store, "b").await;
-        full(&store, "a", vec![is(event("e1", 1)), is(event("e2", 2))]).await;
-        full(&store, "b", vec![is(MirroredEvent { uid: None, ..event("f1", 1) })]).await;
-        reconcile(&store, "a").await;
-        assert_eq!(reconcile(&store, "b").await.conflicts, 1);
-        let found = conflicts(&store).await;
-        assert_eq!((found[0].kind, found[0].suggestion), (ConflictKind::BetweenCalendars, Kept::Both));
-        assert_eq!(store.close_conflicts("org", at(0), at(-9)).await.expect("close"), 0);
-        more(&store, "b", vec![is(MirroredEvent { uid: None, ..event("f1", 7) })]).await;
-        reconcile(&store, "b").await;
-        assert_eq!(store.close_conflicts("org", at(10), at(-9)).await.expect("close"), 1);
-        assert_eq!(conflicts(&store).await[0].status, ConflictStatus::Gone);
-        more(&store, "b", vec![is(MirroredEvent { uid: None, ..event("f1", 1) })]).await;
-        assert_eq!(reconcile(&store, "b").await.conflicts, 1, "it is back");
-        assert_eq!(store.close_conflicts("org", at(999_999), at(-9)).await.expect("close"), 1, "it is over");
-        store.close_conflicts("org", at(999_999), at(1_000_000)).await.expect("forget");
-        assert_eq!(conflicts(&store).await, []);
-    });
-}
-
-#[test]
-fn what_is_no_conflict_is_none() {
-    on_both(&async |database| {
-        let store = database.store().await;
-        add(&store, "a").await;
-        add(&store, "b").await;
-        let twin = |id: &str| MirroredEvent { uid: Some("the same".to_owned()), ..event(id, 1) };
-        full(&store, "a", vec![is(twin("e1")), is(event("e2", 1)), is(event("before", 3))]).await;
-        reconcile(&store, "a").await;
-        block_by_hand(database, "one", at(3 * 3600 + 1800), at(4 * 3600));
-        block_by_hand(database, "two", at(3 * 3600 + 1800), at(4 * 3600));
-        assert_eq!(store.check_manual_blocks("org", 10, at(0)).await.expect("check"), (2, 0), "two by hand, next to one");
-        execute(database, "DELETE FROM blocked_times WHERE external_event_id = 'e2'");
-        full(&store, "b", vec![is(twin("f1"))]).await;
-        assert_eq!(reconcile(&store, "b").await.conflicts, 0, "one event in two calendars");
-        full(&store, "b", vec![is(event("f2", 3))]).await;
-        let later = store.reconcile("b", 10, at(4 * 3600), judge).await.expect("reconcile");
-        assert_eq!((later.created, later.conflicts), (1, 0), "it is over");
-    });
-}
-
-#[test]
 fn failures_in_a_row_disable_once_and_a_success_forgets_them() {
     on_both(&async |database| {
         let store = database.store().await;
         add(&store, "a").await;
         let failed = async |job: &str| {
             let reason = format!("refused\0 by {job}");
-            let failure =
-                SyncFailure { integration_id: "a".to_owned(), reason, disable_after: 3, at: at(50) };
+            let failure = SyncFailure { integration_id: "a".to_owned(), reason, disable_after: 3, at: at(50) };
             let exit = Exit { facts: vec![Fact::SyncFailed(failure)], ..exit(job, 1, RunOutcome::Dead) };
             record(&store, vec![exit]).await;
         };
@@ -501,7 +384,8 @@ fn hosts_are_told_of_a_version_of_blocked_times_once() {
     on_both(&async |database| {
         let store = database.store().await;
         add(&store, "a").await;
-        full(&store, "a", vec![is(event("e1", 1)), is(MirroredEvent { shown: "free".to_owned(), ..event("e2", 2) })]).await;
+        full(&store, "a", vec![is(event("e1", 1)), is(MirroredEvent { shown: "free".to_owned(), ..event("e2", 2) })])
+            .await;
         reconcile(&store, "a").await;
         assert_eq!(busy(&store).await, ["e1"]);
         let version = sync(&store, "a").await.blocks_version;

@@ -11,6 +11,7 @@ mod conflicts;
 mod failing;
 mod mirror;
 mod pages;
+mod placing;
 mod rounds;
 mod writing;
 
@@ -30,6 +31,7 @@ pub use conflicts::{Conflict, ConflictFilter, ConflictKind, ConflictStatus, Kept
 pub use failing::SyncFailure;
 pub(crate) use failing::{count as count_failure, enable};
 pub use pages::{Applied, Observed, SyncPage};
+pub use placing::CalendarPlace;
 pub use rounds::{OpenRound, RoundEnd, RoundKind};
 
 /// What a calendar's account is like, and how far it is synchronised.

@@ -38,6 +38,8 @@ mod webhooks;
 #[cfg(test)]
 mod calendar_tests;
 #[cfg(test)]
+mod conflict_tests;
+#[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]
 mod grant_tests;
@@ -53,8 +55,8 @@ mod test_database;
 mod test_postgres;
 
 pub use calendars::{
-    Applied, Block, BlockedTime, CalendarSync, Conflict, ConflictFilter, ConflictKind, ConflictStatus, EventTime, Kept,
-    MirroredEvent, Observed, OpenRound, Portion, Resolved, RoundEnd, RoundKind, SyncFailure, SyncPage,
+    Applied, Block, BlockedTime, CalendarPlace, CalendarSync, Conflict, ConflictFilter, ConflictKind, ConflictStatus,
+    EventTime, Kept, MirroredEvent, Observed, OpenRound, Portion, Resolved, RoundEnd, RoundKind, SyncFailure, SyncPage,
 };
 pub use dead_letters::{DeadCursor, DeadFilter, DeadLetter};
 pub use deliveries::{Attempt, AttemptRow, Call, Delivery, DeliveryFilter, DeliveryStatus};

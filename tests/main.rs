@@ -1,5 +1,6 @@
 //! The promises, by behaviour.
 
+mod calendars;
 mod calling;
 mod chaos;
 mod claiming;

@@ -83,12 +83,7 @@ impl Context {
         Ok(permits)
     }
 
-    fn open(
-        &self,
-        entry: &Entry,
-        calendar: &CalendarSync,
-        token: &AccessToken,
-    ) -> Result<Box<dyn Calendar>, Fault> {
+    fn open(&self, entry: &Entry, calendar: &CalendarSync, token: &AccessToken) -> Result<Box<dyn Calendar>, Fault> {
         let secret = Secret::new(token.secret().clone());
         let login = if has_password(entry) {
             let user = calendar.provider_user_id.clone().or_else(|| calendar.provider_email.clone());
@@ -110,9 +105,7 @@ impl Context {
     pub(crate) async fn met(&self, calendar: &CalendarSync, fault: Fault) -> Failure {
         match fault {
             Fault::Retry { after: Some(after), why } => Failure::retry_after(after, why),
-            Fault::Retry { after: None, why } | Fault::Conflict { why } | Fault::Expired { why } => {
-                Failure::retry(why)
-            }
+            Fault::Retry { after: None, why } | Fault::Conflict { why } | Fault::Expired { why } => Failure::retry(why),
             Fault::Limited { after, .. } => {
                 let after = after.unwrap_or(LIMITED);
                 if let Some(entry) = entry(&calendar.provider) {
@@ -145,7 +138,8 @@ impl Context {
             ..line(calendar, message, false, &details)
         };
         let line = liaison_store::Line { entry, job_id: Some(self.id.to_string()) };
-        let begun = store.disconnect(&account, calendar.version, why, now, line).await.map_err(|fault| again(&fault))?;
+        let begun =
+            store.disconnect(&account, calendar.version, why, now, line).await.map_err(|fault| again(&fault))?;
         match begun {
             Some(episode) => self.tell(&account, episode, "disconnected").await,
             // Somebody else did, and tells.
@@ -176,9 +170,9 @@ pub(crate) fn again(fault: &StoreError) -> Failure {
     if fault.is_outage() { Failure::retry(reason) } else { Failure::fatal(reason) }
 }
 
-/// Providers without an address of their own are servers that people name, with a password.
-fn has_password(entry: &Entry) -> bool {
-    entry.api_url.is_none()
+/// Calendar servers take a user and a password.
+pub(crate) fn has_password(entry: &Entry) -> bool {
+    matches!(entry.name, "caldav" | "apple")
 }
 
 fn limit_key(entry: &Entry, per: Per, integration: &str) -> String {

@@ -7,6 +7,8 @@
 mod body;
 mod cursor;
 mod item;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use chrono::SecondsFormat;

@@ -11,6 +11,8 @@ mod cursor;
 mod item;
 mod meetings;
 mod page;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use chrono::SecondsFormat;

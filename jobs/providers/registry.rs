@@ -7,10 +7,16 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use liaison_queue::Limit;
+use url::Url;
 
 use super::{
-    Calendar, CalendarWriter, Fault, Meetings, Microsoft, Session, event_meeting::EventMeetings, google::Google,
-    teams::Teams, webex::Webex, zoom::Zoom,
+    Calendar, CalendarWriter, Fault, Meetings, Microsoft, Session,
+    caldav::{self, CalDav},
+    event_meeting::EventMeetings,
+    google::Google,
+    teams::Teams,
+    webex::Webex,
+    zoom::Zoom,
 };
 use crate::kit::{Secret, outbound::Outbound};
 
@@ -146,11 +152,23 @@ pub(crate) const ENTRIES: &[Entry] = &[
         ],
     },
     Entry {
+        name: "apple",
+        aliases: &[],
+        api_url: Some("https://caldav.icloud.com"),
+        reads: Some(|opening, outbound, base| Ok(Box::new(caldav(opening, outbound, base)?))),
+        writes: Some(|opening, outbound, base| Ok(Box::new(caldav(opening, outbound, base)?))),
+        meetings: MadeBy::Nobody,
+        meets: None,
+        scopes: &[],
+        // It says nothing of limits, and locks accounts that it finds too eager.
+        limits: &[Bound::calls(Per::Account, Limit::concurrent(2))],
+    },
+    Entry {
         name: "caldav",
-        aliases: &["apple"],
+        aliases: &[],
         api_url: None,
-        reads: None,
-        writes: None,
+        reads: Some(|opening, outbound, base| Ok(Box::new(caldav(opening, outbound, base)?))),
+        writes: Some(|opening, outbound, base| Ok(Box::new(caldav(opening, outbound, base)?))),
         meetings: MadeBy::Nobody,
         meets: None,
         scopes: &[],
@@ -264,6 +282,24 @@ fn google(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Goog
     Ok(Google::new(session, opening.calendar))
 }
 
+/// The account's own server, or else the provider's. What a user gave is judged by every call.
+fn caldav(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<CalDav, Fault> {
+    let (user, password) = match &opening.login {
+        Login::Password { user, password } => (user.clone(), password.clone()),
+        Login::Token(_) => {
+            return Err(Fault::Misconfigured {
+                why: "a calendar server takes a user and a password, and the account has a token".to_owned(),
+            });
+        }
+    };
+    let server = opening.server.filter(|server| !server.trim().is_empty()).unwrap_or(base);
+    let server = Url::parse(server.trim()).map_err(|_| Fault::Misconfigured {
+        why: "the account has no server that is a URL, such as https://dav.example.com".to_owned(),
+    })?;
+    let account = caldav::Account { server, user, password };
+    Ok(CalDav::new(outbound, account, opening.calendar, opening.zone, opening.now))
+}
+
 fn microsoft(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Microsoft, Fault> {
     let token = token(opening, "microsoft")?.clone();
     let session = Session::new("the calendar of microsoft", base, outbound, token, opening.now);
@@ -350,6 +386,11 @@ mod tests {
             assert_eq!(makes, entry.meetings != MadeBy::Nobody, "{}", entry.name);
         }
         let password = opening(Login::Password { user: "u".to_owned(), password: Secret::new("hunter2") });
+        assert!(registry.calendar("apple", &password).is_ok() && registry.writer("apple", &password).is_ok());
+        let fault = registry.calendar("caldav", &password).map(drop).unwrap_err();
+        assert!(fault.why().contains("no server that is a URL"), "{fault}");
+        let fault = registry.calendar("apple", &token).map(drop).unwrap_err();
+        assert!(fault.why().contains("a user and a password"), "{fault}");
         let fault = registry.writer("google", &password).map(drop).unwrap_err();
         assert!(matches!(&fault, Fault::Misconfigured { why } if why.contains("takes a token")), "{fault}");
         assert!(!format!("{password:?}").contains("hunter2"));

@@ -37,6 +37,7 @@ pub(crate) struct Session {
     base: String,
     outbound: Outbound,
     token: Secret,
+    timeout: Duration,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -161,7 +162,13 @@ impl Reply {
 impl Session {
     /// A session at `base`, which the operator wrote or which is built in.
     pub(crate) fn new(who: &'static str, base: &str, outbound: &Outbound, token: Secret, now: DateTime<Utc>) -> Self {
-        Self { who, base: base.trim_end_matches('/').to_owned(), outbound: outbound.clone(), token, now }
+        let (base, outbound) = (base.trim_end_matches('/').to_owned(), outbound.clone());
+        Self { who, base, outbound, token, timeout: TIMEOUT, now }
+    }
+
+    /// For each call, all of it.
+    pub(crate) fn within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Make one call; the answer is of any status.
@@ -217,7 +224,7 @@ impl Session {
         let mut call = Call::new(ask.method, url)
             .header(AUTHORIZATION, bearer)
             .header(ACCEPT, HeaderValue::from_static("application/json"))
-            .within(TIMEOUT)
+            .within(self.timeout)
             .keeping(MAX_ANSWER);
         for (name, value) in ask.headers {
             let value =

@@ -70,12 +70,7 @@ pub(super) struct Work<'a> {
 
 impl Work<'_> {
     /// Go on with the round that is under way, or begin one; until it is whole, or this time has come.
-    pub(super) async fn run(
-        &self,
-        source: &impl Source,
-        asked: &Asked,
-        until: DateTime<Utc>,
-    ) -> Result<Report, Halt> {
+    pub(super) async fn run(&self, source: &impl Source, asked: &Asked, until: DateTime<Utc>) -> Result<Report, Halt> {
         let mut step = self.calendar.step;
         let mut round = self.begin(asked);
         let (mut odd, mut changed) = (0, usize::try_from(round.changes).unwrap_or(0));

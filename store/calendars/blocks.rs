@@ -201,7 +201,11 @@ fn write(
         match (block, known.get(&id)) {
             (Some(block), Some(row)) if block.is(row) && row.organizer_id == owner.0 => {}
             (Some(block), before) => {
-                if before.is_some() { portion.updated += 1 } else { portion.created += 1 }
+                if before.is_some() {
+                    portion.updated += 1
+                } else {
+                    portion.created += 1
+                }
                 writes.push(block);
             }
             (None, Some(_)) => deletes.push(id),

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::result::QueryResult;
 use diesel::sql_types::{Array, Bool, Text, Timestamp, Timestamptz};
-use diesel::{ExpressionMethods as _, NullableExpressionMethods as _, QueryDsl as _, QueryableByName, RunQueryDsl as _};
+use diesel::{
+    ExpressionMethods as _, NullableExpressionMethods as _, QueryDsl as _, QueryableByName, RunQueryDsl as _,
+};
 
 use super::conflicts::{ConflictKind, ConflictStatus, Kept, Row};
 use super::id_of;
@@ -69,7 +71,8 @@ impl Clash {
     }
 
     fn row(self, now: NaiveDateTime) -> Row {
-        let kind = if self.one_source == "manual" { ConflictKind::ManualSynced } else { ConflictKind::BetweenCalendars };
+        let kind =
+            if self.one_source == "manual" { ConflictKind::ManualSynced } else { ConflictKind::BetweenCalendars };
         // What is not certain gives way; what the calendar covers anyway need not be blocked by hand; else both stay.
         let covered = self.other_starts <= self.one_starts && self.one_ends <= self.other_ends;
         let suggestion = match kind {

@@ -268,7 +268,9 @@ impl Store {
     pub async fn conflicts_were_told(&self, ids: Vec<String>) -> Result<(), StoreError> {
         let note = move |connection: &mut AnyConnection| -> QueryResult<()> {
             for ids in ids.chunks(IDS_IN_A_QUERY) {
-                diesel::update(table.filter(columns::id.eq_any(ids))).set(columns::told.eq(true)).execute(connection)?;
+                diesel::update(table.filter(columns::id.eq_any(ids)))
+                    .set(columns::told.eq(true))
+                    .execute(connection)?;
             }
             Ok(())
         };

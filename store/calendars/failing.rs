@@ -35,10 +35,8 @@ pub(crate) fn count(connection: &mut AnyConnection, failure: &SyncFailure) -> Qu
         columns::updated_at.eq(failure.at.naive_utc()),
     );
     diesel::update(table.find(id)).set(counted).execute(connection)?;
-    let too_many = table
-        .find(id)
-        .filter(columns::sync_enabled.eq(true))
-        .filter(columns::sync_errors.ge(failure.disable_after));
+    let too_many =
+        table.find(id).filter(columns::sync_enabled.eq(true)).filter(columns::sync_errors.ge(failure.disable_after));
     if diesel::update(too_many).set(columns::sync_enabled.eq(false)).execute(connection)? > 0 {
         let first = "INSERT INTO calendar_syncs (integration_id) VALUES ($1) ON CONFLICT DO NOTHING";
         diesel::sql_query(first).bind::<Text, _>(id).execute(connection)?;

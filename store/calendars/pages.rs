@@ -25,9 +25,15 @@ pub enum Observed {
     /// Neither an instance of this id takes place any more, nor one of a series of this id.
     Gone(String),
     /// All instances of a series: others of it take place no more.
-    Series { id: String, events: Vec<MirroredEvent> },
+    Series {
+        id: String,
+        events: Vec<MirroredEvent>,
+    },
     /// What cannot be understood; what is known of it stays as it is.
-    Odd { id: String, reason: String },
+    Odd {
+        id: String,
+        reason: String,
+    },
 }
 
 /// A page, with the round before and after it.
@@ -184,8 +190,12 @@ fn mirror_page(
     for (id, event) in &sum.there {
         let before = known.remove(*id).map(|row| (row.changed, row.gone, unseen(&row), row.event()));
         match before {
-            Some((_, false, unseen, Some(before))) if before == **event => seen.extend(unseen.then(|| (*id).to_owned())),
-            Some((was_changed, false, _, Some(before))) if before.blocks_as(event) => writes.push((*event, was_changed)),
+            Some((_, false, unseen, Some(before))) if before == **event => {
+                seen.extend(unseen.then(|| (*id).to_owned()))
+            }
+            Some((was_changed, false, _, Some(before))) if before.blocks_as(event) => {
+                writes.push((*event, was_changed))
+            }
             Some(_) | None => {
                 changed += 1;
                 writes.push((*event, true));

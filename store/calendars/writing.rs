@@ -112,12 +112,7 @@ fn upsert_event(
     upsert.execute(connection).map(drop)
 }
 
-fn upsert_events(
-    connection: &mut PgConnection,
-    integration: &str,
-    round: i32,
-    news: &[News<'_>],
-) -> QueryResult<()> {
+fn upsert_events(connection: &mut PgConnection, integration: &str, round: i32, news: &[News<'_>]) -> QueryResult<()> {
     fn column<'a, T>(news: &'a [News<'a>], of: impl Fn(&'a MirroredEvent) -> T) -> Vec<T> {
         news.iter().map(|(event, _)| of(event)).collect()
     }

@@ -67,7 +67,11 @@ fn a_booking_that_is_cancelled_while_nobody_knows_of_its_meeting_has_none() {
         city.push("job", "generate_meeting_link", &json!({"booking": booking("b-1", 1, 9)}));
         assert!(!first.end().success());
         assert_eq!(city.meetings(provider).len(), 1);
-        city.push("cancel", "generate_meeting_link", &json!({"booking": {"id": "b-1", "version": 2}, "cancelled": true}));
+        city.push(
+            "cancel",
+            "generate_meeting_link",
+            &json!({"booking": {"id": "b-1", "version": 2}, "cancelled": true}),
+        );
         let worker = city.house.worker();
         city.end("cancel");
         city.end("job");

@@ -8,6 +8,8 @@ pub(super) struct Dependency {
     pub(super) name: String,
     pub(super) value: Value,
     pub(super) line: usize,
+    /// Only the tests have it.
+    pub(super) is_for_tests: bool,
 }
 
 /// The manifests of all members, the daemon's own first.
@@ -29,12 +31,16 @@ pub(super) fn dependencies(manifest: &File) -> Vec<Dependency> {
     let table = parse(manifest);
     let platforms = table.get("target").and_then(Value::as_table).into_iter().flatten();
     let holders = std::iter::once(&table).chain(platforms.filter_map(|(_, value)| value.as_table()));
-    holders
-        .flat_map(|holder| ["dependencies", "dev-dependencies", "build-dependencies"].map(|kind| holder.get(kind)))
-        .flatten()
-        .filter_map(Value::as_table)
-        .flatten()
-        .map(|(name, value)| Dependency { name: name.clone(), value: value.clone(), line: member_line(manifest, name) })
+    let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+    let tables = holders.flat_map(|holder| kinds.map(|kind| (kind, holder.get(kind).and_then(Value::as_table))));
+    tables
+        .flat_map(|(kind, table)| table.into_iter().flatten().map(move |(name, value)| (kind, name, value)))
+        .map(|(kind, name, value)| Dependency {
+            name: name.clone(),
+            value: value.clone(),
+            line: member_line(manifest, name),
+            is_for_tests: kind == "dev-dependencies",
+        })
         .collect()
 }
 

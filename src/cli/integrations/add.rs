@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use liaison_queue::{JobId, clock::Clock};
-use liaison_store::{AccountId, Added, IntegrationKind, LogEntry, NewIntegration, Tokens};
+use liaison_store::{AccountId, Added, CalendarPlace, IntegrationKind, LogEntry, NewIntegration, Tokens};
 use serde_json::{Value, json};
 
 use super::kinds;
@@ -49,6 +49,15 @@ pub(crate) struct AddArgs {
     /// The address that the provider has of its owner
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
+    /// Which of its calendars [default: its main one]
+    #[arg(long, value_name = "ID")]
+    calendar: Option<String>,
+    /// Where the calendar is, if there are many such servers: an address
+    #[arg(long, value_name = "URL")]
+    server: Option<String>,
+    /// In which zone the days of the calendar are days, if the provider does not say: an IANA name
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    time_zone: Option<String>,
     /// A file with the answer of the token endpoint, in JSON [default: standard input]
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
@@ -73,6 +82,11 @@ impl AddArgs {
         }
         Ok(parse(&text, Clock::wall().date()).map_err(Usage)?)
     }
+}
+
+fn zone(text: &str) -> Result<String, String> {
+    let zone = text.parse::<chrono_tz::Tz>();
+    zone.map(|zone| zone.name().to_owned()).map_err(|_| "no such zone; write an IANA name, as Europe/Berlin".to_owned())
 }
 
 /// What a token endpoint answers, or what a host kept of it.
@@ -107,6 +121,14 @@ fn parse(text: &str, now: DateTime<Utc>) -> Result<Tokens, String> {
 pub(super) async fn run(app: &App, args: &AddArgs, tokens: Tokens, json: bool) -> Result<ExitCode> {
     if let Some(id) = &args.id {
         check(id)?;
+    }
+    let place = CalendarPlace {
+        calendar_id: args.calendar.clone(),
+        server_url: args.server.clone(),
+        time_zone: args.time_zone.clone(),
+    };
+    if args.kind == IntegrationKind::Video && place != CalendarPlace::default() {
+        bail!(Usage("--calendar, --server and --time-zone: only for a calendar".to_owned()));
     }
     let store = app.store_with_keys().await?;
     let now = Clock::wall().date();
@@ -145,6 +167,9 @@ pub(super) async fn run(app: &App, args: &AddArgs, tokens: Tokens, json: bool) -
             bail!("{account} belongs to organizer {organizer_id} at {provider}; choose another --id, or leave it out")
         }
     };
+    if place != CalendarPlace::default() {
+        store.place_calendar(&account.id, place, now).await?;
+    }
     if let Some(episode) = recovered {
         tell(app, &account, episode).await;
     }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use liaison_queue::clock::Clock;
-use liaison_store::{LogFilter, LogLine};
+use liaison_store::{CalendarSync, IntegrationKind, LogFilter, LogLine};
+use serde_json::{Value, json};
 
 use super::{
     Which, find,
@@ -25,8 +26,15 @@ pub(super) async fn run(app: &App, which: &Which, json: bool) -> Result<ExitCode
     let now = Clock::wall().date();
     let filter = LogFilter { integration: Some(row.id.clone()), limit: LINES, ..LogFilter::default() };
     let lines = store.logs(filter).await?;
+    let calendar = match row.kind {
+        IntegrationKind::Calendar => store.calendar_sync(&row.id).await?,
+        IntegrationKind::Video => None,
+    };
     if json {
         let mut value = with_state(&row, now);
+        if let Some(calendar) = &calendar {
+            value["sync"] = sync(calendar);
+        }
         value["log"] = serde_json::to_value(&lines)?;
         answer::json(&value);
         return Ok(ExitCode::SUCCESS);
@@ -54,10 +62,49 @@ pub(super) async fn run(app: &App, which: &Which, json: bool) -> Result<ExitCode
         ("version", Some(row.version.to_string())),
         ("added", Some(at(row.created_at))),
     ]);
+    if let Some(calendar) = &calendar {
+        answer::card(&sync_card(calendar, &at));
+    }
     if !lines.is_empty() {
         answer::line("");
         let cells = |line: &LogLine| vec![words::date(line.created_at), line.log_type.clone(), line.message.clone()];
         answer::table(&["AT", "WHAT", "MESSAGE"], &lines.iter().map(cells).collect::<Vec<_>>());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How far a calendar is synchronised, as programs get it.
+fn sync(calendar: &CalendarSync) -> Value {
+    json!({
+        "enabled": calendar.sync_enabled,
+        "last_sync_at": calendar.last_sync_at,
+        "errors": calendar.sync_errors,
+        "error": calendar.sync_error,
+        "calendar": calendar.calendar_id,
+        "server": calendar.server_url,
+        "time_zone": calendar.time_zone,
+        "covers_from": calendar.covers.map(|covers| covers.0),
+        "covers_until": calendar.covers.map(|covers| covers.1),
+        "round": calendar.open.as_ref().map(|open| json!({
+            "kind": open.kind.as_str(), "pages": open.pages, "changes": open.changes, "started_at": open.started_at,
+        })),
+    })
+}
+
+fn sync_card(
+    calendar: &CalendarSync,
+    at: &dyn Fn(chrono::DateTime<chrono::Utc>) -> String,
+) -> [(&'static str, Option<String>); 7] {
+    let round = calendar.open.as_ref();
+    let round = round
+        .map(|open| format!("{}, {} so far", open.kind.as_str(), words::of(open.pages.unsigned_abs().into(), "page")));
+    [
+        ("calendar", calendar.calendar_id.clone()),
+        ("server", calendar.server_url.clone()),
+        ("time zone", calendar.time_zone.clone()),
+        ("last sync", calendar.last_sync_at.map(at)),
+        ("sync", (!calendar.sync_enabled).then(|| "disabled".to_owned())),
+        ("sync error", calendar.sync_error.clone()),
+        ("round", round),
+    ]
 }

@@ -41,11 +41,11 @@ fn a_life(city: &City, provider: &str) {
     let before = city.meetings(provider)[0].to_string();
     assert!(city::is_at(&before, 9), "{before}");
 
-    let moved = run("moved", &link(2, 11));
+    let moved = run("moved", &link(2, 15));
     assert_eq!((&moved["id"], &moved["version"]), (&made["id"], &json!(2)), "{provider}: the same meeting");
     assert_eq!(moved["join_url"].as_str(), Some(url.as_str()));
     let after = city.meetings(provider);
-    assert!(after.len() == 1 && city::is_at(&after[0].to_string(), 11), "{provider}: {after:?}");
+    assert!(after.len() == 1 && city::is_at(&after[0].to_string(), 15), "{provider}: {after:?}");
     let late = run("late", &link(1, 9));
     assert!(late["skipped"].as_str().is_some_and(|why| why.contains("version 2")), "{provider}: {late}");
 

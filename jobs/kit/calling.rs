@@ -58,7 +58,7 @@ impl Context {
             };
             match fault {
                 // There is no other password to try.
-                Fault::Unauthorized { why } if takes_password(entry) => Ok(Err(Fault::Reconnect { why })),
+                Fault::Unauthorized { why } if has_password(entry) => Ok(Err(Fault::Reconnect { why })),
                 Fault::Unauthorized { .. } => Err(Denied::Unauthorized),
                 fault => Ok(Err(fault)),
             }
@@ -85,7 +85,7 @@ impl Context {
 
     fn open(&self, entry: &Entry, calendar: &CalendarSync, token: &AccessToken) -> Result<Box<dyn Calendar>, Fault> {
         let secret = Secret::new(token.secret().clone());
-        let login = if takes_password(entry) {
+        let login = if has_password(entry) {
             let user = calendar.provider_user_id.clone().or_else(|| calendar.provider_email.clone());
             Login::Password { user: user.unwrap_or_default(), password: secret }
         } else {
@@ -170,9 +170,9 @@ pub(crate) fn again(fault: &StoreError) -> Failure {
     if fault.is_outage() { Failure::retry(reason) } else { Failure::fatal(reason) }
 }
 
-/// Whether accounts have a user and a password there, which nobody refreshes.
-pub(crate) fn takes_password(entry: &Entry) -> bool {
-    matches!(entry.name, "apple" | "caldav")
+/// Calendar servers take a user and a password.
+pub(crate) fn has_password(entry: &Entry) -> bool {
+    matches!(entry.name, "caldav" | "apple")
 }
 
 fn limit_key(entry: &Entry, per: Per, integration: &str) -> String {

@@ -14,7 +14,7 @@ use liaison_store::{CalendarSync, Integration, IntegrationKind};
 use oauth2::AccessToken;
 use tracing::warn;
 
-use super::{Context, Denied, Secret, takes_password};
+use super::{Context, Denied, Secret, calling::has_password};
 use crate::providers::{CalendarWriter, Fault, Login, Meetings, Opening, What, entry};
 
 /// When a provider does not say for how long its limit holds.
@@ -91,7 +91,7 @@ impl Context {
     {
         let open = |token: AccessToken| {
             let secret = Secret::new(token.secret().clone());
-            let login = if has_password(&account.provider) {
+            let login = if is_by_password(account) {
                 let user = account.provider_user_id.clone().or_else(|| account.provider_email.clone());
                 Login::Password { user: user.unwrap_or_default(), password: secret }
             } else {
@@ -133,9 +133,7 @@ impl Context {
             count.fetch_add(1, Ordering::Relaxed);
             match call(client).await {
                 // There is no other password to try.
-                Err(Fault::Unauthorized { why }) if has_password(&account.provider) => {
-                    Ok(Err(Fault::Reconnect { why }))
-                }
+                Err(Fault::Unauthorized { why }) if is_by_password(account) => Ok(Err(Fault::Reconnect { why })),
                 Err(Fault::Unauthorized { .. }) => Err(Denied::Unauthorized),
                 answered => Ok(answered),
             }
@@ -170,6 +168,6 @@ impl Context {
     }
 }
 
-fn has_password(provider: &str) -> bool {
-    entry(provider).is_some_and(takes_password)
+fn is_by_password(account: &Integration) -> bool {
+    entry(&account.provider).is_some_and(has_password)
 }

@@ -30,12 +30,12 @@ fn a_booking_stands_once_in_every_calendar_until_it_is_taken_out() {
         assert_eq!(all["calendars"].as_array().map(Vec::len), Some(2), "{all}");
         city.until_events_are("b-1", &[("g", "created"), ("o", "created")]);
         city.run("again", "create_calendar_event", &write(1, 9));
-        city.run("moved", "create_calendar_event", &write(2, 11));
+        city.run("moved", "create_calendar_event", &write(2, 15));
         until("it has moved in both", || {
             ["google", "outlook"].iter().zip(["g", "o"]).all(|(provider, user)| {
                 let there = city.standing(provider, user);
                 assert_eq!(there.len(), 1, "{provider}: {there:?}");
-                is_at(&there[0].to_string(), 11)
+                is_at(&there[0].to_string(), 15)
             })
         });
         assert!(city.standing("google", "other").is_empty(), "it is none of somebody else's business");

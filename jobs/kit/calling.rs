@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use liaison_queue::{Limit, Permit, Said, clock::Millis, outcome::Failure};
+use liaison_queue::{clock::Millis, outcome::Failure};
 use liaison_store::{AccountId, CalendarSync, IntegrationKind, LogEntry, StoreError};
 use oauth2::AccessToken;
 use serde_json::json;
 
 use super::{Context, Denied, Secret, calendars::line, tokens::notice};
-use crate::providers::{Calendar, Entry, Fault, Login, Opening, Per, What, entry};
+use crate::providers::{Calendar, Entry, Fault, Login, Opening, What, entry};
 
 /// When a provider has a limit and does not say for how long.
 const LIMITED: Duration = Duration::from_mins(1);
@@ -45,10 +45,10 @@ impl Context {
             let why = format!("no client reads calendars of `{}`", calendar.provider);
             return Ok(Err(Fault::Misconfigured { why }));
         };
-        let _permits = self.pass_calls(entry, &calendar.integration_id).await?;
         let account = AccountId::new(IntegrationKind::Calendar, calendar.integration_id.clone());
         let call = &call;
         self.with_token(&account, move |token| async move {
+            let _permits = self.pass_provider(calendar, What::Calls).await?;
             let fault = match self.open(entry, calendar, &token) {
                 Ok(client) => match call(client).await {
                     Ok(done) => return Ok(Ok(done)),
@@ -64,23 +64,6 @@ impl Context {
             }
         })
         .await
-    }
-
-    /// Pass under the limits for calls of this account. Places are held until the permits are dropped.
-    async fn pass_calls(&self, entry: &Entry, integration: &str) -> Result<Vec<Permit>, Failure> {
-        let mut permits = Vec::new();
-        for per in [Per::Account, Per::Client] {
-            let rules: Vec<Limit> = entry
-                .limits
-                .iter()
-                .filter(|bound| bound.what == What::Calls && bound.per == per)
-                .map(|bound| bound.limit)
-                .collect();
-            if !rules.is_empty() {
-                permits.push(self.limits.pass(&limit_key(entry, per, integration), &rules).await?);
-            }
-        }
-        Ok(permits)
     }
 
     fn open(&self, entry: &Entry, calendar: &CalendarSync, token: &AccessToken) -> Result<Box<dyn Calendar>, Fault> {
@@ -108,12 +91,8 @@ impl Context {
             Fault::Retry { after: None, why } | Fault::Conflict { why } | Fault::Expired { why } => Failure::retry(why),
             Fault::Limited { after, .. } => {
                 let after = after.unwrap_or(LIMITED);
-                if let Some(entry) = entry(&calendar.provider) {
-                    let key = limit_key(entry, Per::Account, &calendar.integration_id);
-                    let said = Said { retry_after: Some(after), ..Said::default() };
-                    // Without it, others find out by themselves.
-                    let _ = self.limits.told(&key, said).await;
-                }
+                // Without it, others find out by themselves.
+                let _ = self.told_by_provider(calendar, What::Calls, after).await;
                 Failure::Snooze { until: Millis::at(self.now()).plus(after) }
             }
             Fault::Reconnect { why } => match self.disconnect(calendar, &why).await {
@@ -173,20 +152,6 @@ pub(crate) fn again(fault: &StoreError) -> Failure {
 /// Calendar servers take a user and a password.
 pub(crate) fn has_password(entry: &Entry) -> bool {
     matches!(entry.name, "caldav" | "apple")
-}
-
-fn limit_key(entry: &Entry, per: Per, integration: &str) -> String {
-    match per {
-        Per::Client => format!("calls:{}", entry.name),
-        Per::Account => {
-            let key = format!("calls:calendar:{integration}");
-            if liaison_queue::LimitKey::parse(&key).is_ok() {
-                key
-            } else {
-                format!("calls:calendar:{}", super::digest(&[integration]))
-            }
-        }
-    }
 }
 
 fn disconnected(calendar: &CalendarSync) -> String {

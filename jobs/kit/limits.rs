@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use liaison_queue::{JobId, Limit, LimitKey, Limiter, Permit, Said, outcome::Failure};
-use liaison_store::Integration;
+use liaison_store::{CalendarSync, Integration};
 
 use super::{Context, MeetingRules, digest};
 use crate::providers::{Per, What, entry};
@@ -46,6 +46,26 @@ impl Limits {
     }
 }
 
+/// For whom calls are counted: whatever the account is to us, its provider counts by its user.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Who<'a> {
+    provider: &'a str,
+    user: Option<&'a str>,
+    id: &'a str,
+}
+
+impl<'a> From<&'a Integration> for Who<'a> {
+    fn from(account: &'a Integration) -> Self {
+        Self { provider: &account.provider, user: account.provider_user_id.as_deref(), id: &account.id }
+    }
+}
+
+impl<'a> From<&'a CalendarSync> for Who<'a> {
+    fn from(account: &'a CalendarSync) -> Self {
+        Self { provider: &account.provider, user: account.provider_user_id.as_deref(), id: &account.integration_id }
+    }
+}
+
 /// What holds a call's places until it has ended.
 #[must_use]
 pub(crate) struct Permits(#[expect(dead_code, reason = "they are given back when this is dropped")] Vec<Permit>);
@@ -56,9 +76,9 @@ impl Context {
     ///
     /// # Errors
     /// A snooze until the job's slot.
-    pub(crate) async fn pass_provider(&self, account: &Integration, what: What) -> Result<Permits, Failure> {
+    pub(crate) async fn pass_provider<'a>(&self, account: impl Into<Who<'a>>, what: What) -> Result<Permits, Failure> {
         let mut permits = Vec::new();
-        for (key, rules) in rules(account, what, &self.services.meetings) {
+        for (key, rules) in rules(account.into(), what, &self.services.meetings) {
             permits.push(self.limits.pass(&key, &rules).await?);
         }
         Ok(Permits(permits))
@@ -68,21 +88,22 @@ impl Context {
     ///
     /// # Errors
     /// When the account can be no key.
-    pub(crate) async fn told_by_provider(
+    pub(crate) async fn told_by_provider<'a>(
         &self,
-        account: &Integration,
+        account: impl Into<Who<'a>>,
         what: What,
         wait: Duration,
     ) -> Result<(), Failure> {
         let said = Said { retry_after: Some(wait), ..Said::default() };
-        self.limits.told(&key(account, Per::Account, what), said).await
+        self.limits.told(&key(account.into(), Per::Account, what), said).await
     }
 }
 
 /// The rules for a call, each under its key. Those of meetings come last: a pass of the scarcest is not spent on a job that
 /// another limit then sends away.
-fn rules(account: &Integration, what: What, per_day: &MeetingRules) -> Vec<(String, Vec<Limit>)> {
-    let Some(entry) = entry(&account.provider) else { return Vec::new() };
+fn rules<'a>(account: impl Into<Who<'a>>, what: What, per_day: &MeetingRules) -> Vec<(String, Vec<Limit>)> {
+    let account = account.into();
+    let Some(entry) = entry(account.provider) else { return Vec::new() };
     let per_day = per_day.per_day(entry.name);
     let mut all: Vec<(String, Vec<Limit>)> = Vec::new();
     let of = |wanted: What| entry.limits.iter().filter(move |bound| bound.what == wanted);
@@ -103,8 +124,9 @@ fn rules(account: &Integration, what: What, per_day: &MeetingRules) -> Vec<(Stri
 }
 
 /// As in `zoom:u-42:meetings`.
-fn key(account: &Integration, per: Per, what: What) -> String {
-    let provider = entry(&account.provider).map_or(account.provider.as_str(), |entry| entry.name);
+fn key<'a>(account: impl Into<Who<'a>>, per: Per, what: What) -> String {
+    let account = account.into();
+    let provider = entry(account.provider).map_or(account.provider, |entry| entry.name);
     let what = match what {
         What::Calls => "",
         What::Meetings => ":meetings",
@@ -112,7 +134,7 @@ fn key(account: &Integration, per: Per, what: What) -> String {
     match per {
         Per::Client => format!("{provider}{what}"),
         Per::Account => {
-            let who = account.provider_user_id.as_deref().unwrap_or(&account.id);
+            let who = account.user.unwrap_or(account.id);
             let key = format!("{provider}:{who}{what}");
             // A user may be called by anything.
             if LimitKey::parse(&key).is_ok() { key } else { format!("{provider}:{}{what}", digest(&[who])) }

@@ -1,6 +1,7 @@
 //! What a provider answers, and what may go wrong with it.
 
 use serde_json::Value;
+use std::borrow::Borrow;
 use std::time::Duration;
 
 /// What goes wrong with one request.
@@ -46,8 +47,8 @@ pub struct Said {
 
 impl Said {
     #[must_use]
-    pub fn json(status: u16, body: &Value) -> Self {
-        Self { status, headers: vec![("Content-Type", "application/json".to_owned())], body: body.to_string() }
+    pub fn json(status: u16, body: impl Borrow<Value>) -> Self {
+        Self { status, headers: vec![("Content-Type", "application/json".to_owned())], body: body.borrow().to_string() }
     }
 
     /// Nothing but a status.
@@ -57,8 +58,9 @@ impl Said {
     }
 
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    #[expect(clippy::needless_pass_by_value, reason = "a number or a text, as it stands at the caller's")]
+    pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.headers.push((name, value.to_string()));
         self
     }
 

@@ -79,23 +79,20 @@ impl CalDav {
     }
 
     async fn find_it(&self) -> Result<Here, Fault> {
-        let (mut url, mut owners) = match &self.calendar {
-            Some(given) => {
-                let url = self.dav.server().join(given).map_err(|_| Fault::Misconfigured {
-                    why: format!("the calendar at {} is given by what is no URL", self.dav.who()),
-                })?;
-                (url, Vec::new())
-            }
-            None => {
-                let Found { addresses, mut calendars } = discovery::discover(&self.dav).await?;
-                // The one that its owner gave the address of, if it is one.
-                let given = place::path(self.dav.server(), "").unwrap_or_default();
-                let is_it =
-                    |calendar: &CalendarFound| calendar.url.path().trim_end_matches('/') == given.trim_end_matches('/');
-                let main = calendars.iter().position(is_it);
-                let main = main.or_else(|| calendars.iter().position(|calendar| calendar.writable)).unwrap_or(0);
-                (calendars.swap_remove(main).url, addresses)
-            }
+        let (mut url, mut owners) = if let Some(given) = &self.calendar {
+            let url = self.dav.server().join(given).map_err(|_| Fault::Misconfigured {
+                why: format!("the calendar at {} is given by what is no URL", self.dav.who()),
+            })?;
+            (url, Vec::new())
+        } else {
+            let Found { addresses, mut calendars } = discovery::discover(&self.dav).await?;
+            // The one that its owner gave the address of, if it is one.
+            let given = place::path(self.dav.server(), "").unwrap_or_default();
+            let is_it =
+                |calendar: &CalendarFound| calendar.url.path().trim_end_matches('/') == given.trim_end_matches('/');
+            let main = calendars.iter().position(is_it);
+            let main = main.or_else(|| calendars.iter().position(|calendar| calendar.writable)).unwrap_or(0);
+            (calendars.swap_remove(main).url, addresses)
         };
         // What is in it is below it.
         if !url.path().ends_with('/') {

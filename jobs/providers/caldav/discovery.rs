@@ -39,10 +39,9 @@ pub(crate) struct CalendarFound {
 
 /// All calendars that hold events.
 pub(super) async fn discover(dav: &Dav) -> Result<Found, Fault> {
-    let (principal, at) = match principal(dav).await? {
-        Some(found) => found,
+    let Some((principal, at)) = principal(dav).await? else {
         // Some servers know of no principals; then the address is that of a home or of a calendar.
-        None => return listed(dav, vec![dav.server().clone()], Vec::new()).await,
+        return listed(dav, vec![dav.server().clone()], Vec::new()).await;
     };
     let home = person(dav, &principal, &at).await?;
     let Some(mine) = home.responses.first() else { return Err(dav.retry("says nothing of the account")) };

@@ -321,7 +321,10 @@ fn odd(path: &str, why: &str) -> Change {
 }
 
 fn multiget(paths: &[&str]) -> String {
-    let hrefs: String = paths.iter().map(|path| format!("<d:href>{}</d:href>", xml::escape(path))).collect();
+    let mut hrefs = String::new();
+    for path in paths {
+        hrefs.extend(["<d:href>", &xml::escape(path), "</d:href>"]);
+    }
     format!(
         r#"<c:calendar-multiget xmlns:d="DAV:" xmlns:c="{CALDAV}"><d:prop><d:getetag/><c:calendar-data/></d:prop>{hrefs}</c:calendar-multiget>"#
     )

@@ -125,8 +125,7 @@ fn an_end_is_said_in_many_ways() {
 
 #[test]
 fn what_cannot_be_understood_is_said_to_be_so() {
-    let many =
-        format!("DTSTART:20270111T090000Z\nRDATE:{}", vec!["20270112T090000Z"; 3].join(",").replace("12T", "12X"));
+    let many = format!("DTSTART:20270111T090000Z\nRDATE:{}", ["20270112T090000Z"; 3].join(",").replace("12T", "12X"));
     for (lines, why) in [
         ("SUMMARY:a", "it has no DTSTART"),
         ("DTSTART:tomorrow", "its DTSTART is no time"),

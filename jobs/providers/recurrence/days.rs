@@ -39,7 +39,7 @@ impl Filter {
         let says_no_day = filter.month_days.is_empty() && filter.year_days.is_empty() && filter.weekdays.is_empty();
         match rule.frequency {
             Frequency::Yearly if says_no_day && !filter.weeks.is_empty() => {
-                filter.weekdays = vec![(0, start.weekday())]
+                filter.weekdays = vec![(0, start.weekday())];
             }
             Frequency::Yearly if says_no_day => {
                 filter.month_days = vec![day_of(start)];

@@ -9,8 +9,8 @@ const WEEKLY: &str =
     "BEGIN:VEVENT\nUID:u\nDTSTART;TZID=Europe/Berlin:20270105T090000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=4";
 
 fn weekly(more: &str, others: &[&str]) -> String {
-    let others: String = others.iter().map(|other| format!("\nBEGIN:VEVENT\nUID:u\n{other}\nEND:VEVENT")).collect();
-    format!("{WEEKLY}\n{more}\nEND:VEVENT{others}")
+    let others = others.iter().map(|other| event(other));
+    [format!("{WEEKLY}\n{more}\nEND:VEVENT")].into_iter().chain(others).collect::<Vec<_>>().join("\n")
 }
 
 fn january(lines: &str) -> String {

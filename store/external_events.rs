@@ -348,7 +348,7 @@ mod tests {
             assert_eq!(store.put_external_event(older, at(3)).await.expect("put"), None);
             let made = ExternalEvent {
                 status: EventStatus::Created,
-                external_id: Some("e\01".to_owned()),
+                external_id: Some("e\u{0}1".to_owned()),
                 etag: Some("\"1\"".to_owned()),
                 ..read
             };

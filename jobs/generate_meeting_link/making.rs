@@ -280,9 +280,10 @@ impl Making<'_> {
             let after = (until - self.ctx.now()).to_std().unwrap_or_default();
             return Failure::retry_after(after, said);
         }
-        let row = &mut ledger.row;
         // One that may be somewhere is still to be looked for, by whoever comes next.
-        if !matches!(row.status, MeetingStatus::Intended) {
+        let is_unknown = ledger.is_unknown();
+        let row = &mut ledger.row;
+        if !is_unknown {
             row.status = MeetingStatus::Failed;
         }
         (row.organizer_id, row.reason) = (self.booking.organizer_id.clone(), Some(said.clone()));

@@ -1,13 +1,13 @@
 //! A booking was cancelled: its meeting is taken away, and none is made any more for this or an older version.
 
 use liaison_queue::outcome::{Done, Failure, Outcome};
-use liaison_store::{IntegrationKind, MeetingStatus};
+use liaison_store::{Integration, IntegrationKind, Meeting, MeetingStatus};
 use serde_json::json;
 
 use super::{ledger::Ledger, telling};
 use crate::{
     kit::{Booking, Context, Trouble, store_failure},
-    providers::{What, Window},
+    providers::{Meetings, What, Window},
 };
 
 pub(super) async fn run(ctx: &Context, version: i64, mut ledger: Ledger<'_>) -> Outcome {
@@ -69,19 +69,19 @@ async fn remove(ctx: &Context, ledger: &Ledger<'_>) -> Result<(), Trouble> {
         // Whoever deletes an account has it forgotten with all that was made with it.
         return Ok(());
     };
-    let id = match &row.external_id {
-        Some(id) => id.clone(),
-        None => {
-            let key = &Booking::key(&row.booking_id);
-            let (from, to) = (row.starts_at.unwrap_or(ctx.now()), row.ends_at.unwrap_or(ctx.now()));
-            let around = Window { from, to };
-            let find = |desk: Box<dyn crate::providers::Meetings>| async move { desk.find(key, around).await };
-            match ctx.meetings(&account, What::Calls, find).await? {
-                Some(meeting) => meeting.id,
-                None => return Ok(()),
-            }
-        }
+    let id = match row.external_id.clone() {
+        Some(id) => Some(id),
+        None => find(ctx, &account, row).await?,
     };
-    let id = &id;
+    let Some(id) = &id else { return Ok(()) };
     ctx.meetings(&account, What::Calls, |desk| async move { desk.remove(id).await }).await
+}
+
+/// What may have been made by somebody who never got to know.
+async fn find(ctx: &Context, account: &Integration, row: &Meeting) -> Result<Option<String>, Trouble> {
+    let key = &Booking::key(&row.booking_id);
+    let (from, to) = (row.starts_at.unwrap_or(ctx.now()), row.ends_at.unwrap_or(ctx.now()));
+    let around = Window { from, to };
+    let find = |desk: Box<dyn Meetings>| async move { desk.find(key, around).await };
+    Ok(ctx.meetings(account, What::Calls, find).await?.map(|meeting| meeting.id))
 }

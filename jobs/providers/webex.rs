@@ -66,7 +66,6 @@ impl Webex {
         let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let ask = Ask::get(&["meetings"])
             .query("integrationTag", key.as_str())
-            .query("meetingType", "meetingSeries")
             .query("from", time(around.from - TimeDelta::days(1)))
             .query("to", time(around.to + TimeDelta::days(1)));
         let reply = self.session.ask(ask).await?;

@@ -183,7 +183,7 @@ fn trouble(session: &Session, reply: &Reply) -> Fault {
             let unsaid = if said.contains("daily") { until_midnight(session.now) } else { MOMENT };
             Fault::Limited { after: Some(after.unwrap_or(unsaid)), why }
         }
-        (408 | 425 | 500..=599, _) | (300..=399, _) => Fault::Retry { after, why },
+        (300..=399 | 408 | 425 | 500..=599, _) => Fault::Retry { after, why },
         // Somebody on the way says so.
         _ if !reply.is_the_providers() => Fault::Retry { after, why },
         (404, Some(3001)) => Fault::Gone { why },

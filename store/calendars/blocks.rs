@@ -202,9 +202,9 @@ fn write(
             (Some(block), Some(row)) if block.is(row) && row.organizer_id == owner.0 => {}
             (Some(block), before) => {
                 if before.is_some() {
-                    portion.updated += 1
+                    portion.updated += 1;
                 } else {
-                    portion.created += 1
+                    portion.created += 1;
                 }
                 writes.push(block);
             }

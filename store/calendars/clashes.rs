@@ -76,10 +76,9 @@ impl Clash {
         // What is not certain gives way; what the calendar covers anyway need not be blocked by hand; else both stay.
         let covered = self.other_starts <= self.one_starts && self.one_ends <= self.other_ends;
         let suggestion = match kind {
-            ConflictKind::BetweenCalendars => Kept::Both,
             ConflictKind::ManualSynced if self.other_tentative && !self.one_tentative => Kept::Manual,
             ConflictKind::ManualSynced if covered => Kept::Synced,
-            ConflictKind::ManualSynced => Kept::Both,
+            ConflictKind::BetweenCalendars | ConflictKind::ManualSynced => Kept::Both,
         };
         Row {
             id: id_of("cfl", &[&self.one_id, &self.other_id]),

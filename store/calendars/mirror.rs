@@ -13,6 +13,7 @@ use crate::schema::calendar_events::{self as columns, table};
 
 /// A row, in the order of its columns.
 #[derive(Queryable)]
+#[expect(clippy::struct_excessive_bools, reason = "so many columns say yes or no")]
 pub(super) struct Row {
     _integration_id: String,
     pub(super) event_id: String,

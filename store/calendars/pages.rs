@@ -111,7 +111,9 @@ impl<'a> Sum<'a> {
                 Observed::Series { id, events } => {
                     sum.forget(id);
                     sum.series.insert(id);
-                    events.iter().for_each(|event| sum.add(event));
+                    for event in events {
+                        sum.add(event);
+                    }
                 }
                 Observed::Odd { id, reason } => {
                     sum.odd.insert(id, reason);
@@ -150,8 +152,8 @@ fn apply(connection: &mut AnyConnection, page: &SyncPage) -> QueryResult<Applied
     keep_odd(connection, page, &sum)?;
     match &page.end {
         RoundEnd::Goes(position) => {
-            let changes = round.changes.saturating_add(i32::try_from(changed).unwrap_or(i32::MAX));
-            let next = OpenRound { position: Some(position.clone()), changes, ..round.clone() };
+            let sum = round.changes.saturating_add(i32::try_from(changed).unwrap_or(i32::MAX));
+            let next = OpenRound { position: Some(position.clone()), changes: sum, ..round.clone() };
             rounds::keep(connection, id, &next)?;
         }
         RoundEnd::Whole(cursor) => changed += finish(connection, page, cursor.as_deref())?,
@@ -191,10 +193,10 @@ fn mirror_page(
         let before = known.remove(*id).map(|row| (row.changed, row.gone, unseen(&row), row.event()));
         match before {
             Some((_, false, unseen, Some(before))) if before == **event => {
-                seen.extend(unseen.then(|| (*id).to_owned()))
+                seen.extend(unseen.then(|| (*id).to_owned()));
             }
             Some((was_changed, false, _, Some(before))) if before.blocks_as(event) => {
-                writes.push((*event, was_changed))
+                writes.push((*event, was_changed));
             }
             Some(_) | None => {
                 changed += 1;

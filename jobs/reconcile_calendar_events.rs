@@ -144,7 +144,7 @@ async fn tell_of_blocks(ctx: &Context, calendar: &CalendarSync, sum: Portion) ->
         "conflicts": sum.conflicts,
     });
     let name = format!("calendar.synced:{}", digest(&[id, &version.to_string()]));
-    ctx.enqueue(&[event(ctx, &name, "calendar.synced", &calendar.organizer_id, id, data)]).await?;
+    ctx.enqueue(&[event(ctx, &name, "calendar.synced", &calendar.organizer_id, id, &data)]).await?;
     ctx.store()?.blocks_were_told(id, version).await.map_err(|fault| again(&fault))
 }
 
@@ -159,11 +159,11 @@ fn conflict_event(ctx: &Context, conflict: &Conflict) -> Value {
         "overlap_until": conflict.overlap_until,
         "suggestion": conflict.suggestion,
     });
-    event(ctx, &name, "calendar.conflict_detected", organizer_id, id, data)
+    event(ctx, &name, "calendar.conflict_detected", organizer_id, id, &data)
 }
 
 /// The job that sends an event to all endpoints of an organizer that want it.
-fn event(ctx: &Context, id: &str, name: &str, organizer: &str, subject: &str, data: Value) -> Value {
+fn event(ctx: &Context, id: &str, name: &str, organizer: &str, subject: &str, data: &Value) -> Value {
     json!({
         "id": id,
         "job": "send_webhook",
@@ -194,8 +194,8 @@ fn block(event: &MirroredEvent, zone: Tz) -> Option<Block> {
 /// out to be on the other side of the date line begins with the next one.
 fn beginning(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.and_time(NaiveTime::MIN);
-    let quarters = (0..=26 * 4).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
-    let first = quarters.filter_map(|local| zone.from_local_datetime(&local).earliest()).next();
+    let mut quarters = (0..=26 * 4).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
+    let first = quarters.find_map(|local| zone.from_local_datetime(&local).earliest());
     first.map_or(midnight.and_utc(), |at| at.with_timezone(&Utc))
 }
 

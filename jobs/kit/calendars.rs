@@ -119,7 +119,8 @@ mod tests {
         for id in [&one, &other] {
             assert!(LaneName::parse(&lane(id)).is_ok(), "{id}");
             let envelope = sync_envelope(id, &QueueName::default_queue()).to_string();
-            liaison_queue::envelope::Envelope::judge(envelope.as_bytes(), Default::default()).expect("it is accepted");
+            liaison_queue::envelope::Envelope::judge(envelope.as_bytes(), liaison_queue::envelope::Limits::default())
+                .expect("it is accepted");
         }
         assert_ne!(lane(&one), lane(&other));
     }

@@ -170,22 +170,20 @@ impl Work<'_> {
             }
             _ => None,
         };
-        match incremental {
-            Some((cursor, from, until)) => OpenRound {
+        if let Some((cursor, from, until)) = incremental {
+            return OpenRound {
                 position: Some(cursor),
                 kind: RoundKind::Incremental,
                 number: self.calendar.round,
                 from,
                 until,
                 ..self.fresh(now)
-            },
-            None => {
-                let fresh = self.fresh(now);
-                let from = asked.from.map_or(fresh.from, |from| from.min(fresh.from));
-                let until = asked.to.map_or(fresh.until, |to| to.max(fresh.until));
-                OpenRound { from, until, ..fresh }
-            }
+            };
         }
+        let fresh = self.fresh(now);
+        let from = asked.from.map_or(fresh.from, |from| from.min(fresh.from));
+        let until = asked.to.map_or(fresh.until, |to| to.max(fresh.until));
+        OpenRound { from, until, ..fresh }
     }
 
     /// A full round over the usual window.

@@ -148,7 +148,7 @@ impl Town {
         let name = what["ics"].as_str().expect("a name");
         let lines = what["lines"].as_array().expect("lines").iter().filter_map(Value::as_str);
         let all = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Tests//EN"].into_iter().chain(lines);
-        let text: String = all.chain(["END:VCALENDAR"]).map(|line| format!("{line}\r\n")).collect();
+        let text = all.chain(["END:VCALENDAR", ""]).collect::<Vec<_>>().join("\r\n");
         self.caldav.put(id, &format!("{name}.ics"), &text);
     }
 

@@ -84,8 +84,14 @@ const MAX_PANIC: usize = 500;
 struct Panicked(String);
 
 fn panicked(panic: &Box<dyn Any + Send>) -> Panicked {
+    Panicked(said_in_panic(&**panic))
+}
+
+/// What a panic said, within bounds.
+#[must_use]
+pub fn said_in_panic(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    Panicked(text.unwrap_or("with something that is no text").chars().take(MAX_PANIC).collect())
+    text.unwrap_or("with something that is no text").chars().take(MAX_PANIC).collect()
 }
 
 struct PumpBackend<R> {

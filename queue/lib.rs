@@ -84,7 +84,7 @@ pub use vitals::{Pulse, Sign, Trouble, Vitals};
 #[cfg(feature = "worker")]
 pub use self::{
     acknowledger::{Memory, Settlement},
-    backend::Ended,
+    backend::{Ended, said_in_panic},
     claim::Hold,
     claimed::{Claimed, Past, PastEnd, Tries},
     claimer::Screen,

@@ -1,7 +1,8 @@
 //! Running one job: from its envelope to its outcome.
 
-use std::{sync::Arc, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt as _;
 use liaison_jobs::{Context, Entry, Journal, Limits as JobLimits, Services, Surroundings};
 use liaison_queue::{
     Claimed, Hold, Limit, LimitKey, Limiter, Permit, Shares,
@@ -41,6 +42,11 @@ impl Ran {
     fn not(brief: Brief, outcome: Outcome) -> Self {
         Self { brief, outcome, facts: Vec::new() }
     }
+}
+
+/// It counts as an attempt: a bug in a handler may depend on what it was told from outside, and pass.
+fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    Failure::retry(format!("panicked: {}", liaison_queue::said_in_panic(panic)))
 }
 
 /// For envelopes that name no job that we know.
@@ -120,12 +126,22 @@ impl Runner {
         let outcome = match found {
             _ if brief.expires_at.is_some_and(|end| end <= now) => Err(Failure::Expired),
             Err(reason) => Err(Failure::fatal(reason)),
-            Ok(entry) => self.handle(&job, &envelope, entry, &journal).await,
+            Ok(entry) => {
+                let run = self.handle(&job, (&envelope, &brief), entry, &journal);
+                // What it noted before it panicked is kept, which the catch of the worker's layers would lose.
+                AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)))
+            }
         };
         Ran { brief, outcome, facts: journal.take() }
     }
 
-    async fn handle(&self, job: &Arc<Claimed>, envelope: &Envelope<'_>, entry: &Entry, journal: &Journal) -> Outcome {
+    async fn handle(
+        &self,
+        job: &Arc<Claimed>,
+        (envelope, brief): (&Envelope<'_>, &Brief),
+        entry: &Entry,
+        journal: &Journal,
+    ) -> Outcome {
         // Held to the end of the handler, whichever that is.
         let _place = self.place(job, entry).await?;
         let timeout = envelope.timeout.unwrap_or(entry.timeout);
@@ -133,8 +149,8 @@ impl Runner {
         let limits = JobLimits::new(self.limiter.clone(), job.id.clone(), job.token().to_owned());
         let now = self.shares.now();
         let trace = traces::begin(self.tracer.as_ref(), job, envelope.trace.as_deref(), now);
-        let (services, journal) = (Arc::clone(&self.services), journal.clone());
-        let ctx = Context::of(job, now, Surroundings { limits, trace, services, journal });
+        let (max_attempts, services, journal) = (brief.max_attempts, Arc::clone(&self.services), journal.clone());
+        let ctx = Context::of(job, now, Surroundings { max_attempts, limits, trace, services, journal });
         job.start(now);
         if envelope.run_at.is_none() {
             job.started_first();

@@ -27,6 +27,12 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(5);
 /// How long to wait for another connection's lock; `SQLite` has one for the whole file.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pages that the writer keeps at hand. The two megabytes of the default are less than the inner pages of the indexes of a
+/// large store, and what is thrown out in the middle of a transaction is written twice.
+const WRITER_CACHE_KIB: u32 = 32 * 1024;
+/// So many pages are written before the log is carried over into the file: those that are written again and again, as
+/// the ends of indexes are, are carried over once.
+const CHECKPOINT_PAGES: u32 = 4_000;
 /// A checkpoint that readers held up must not leave a huge log behind.
 const WAL_LIMIT_BYTES: u32 = 64 * 1024 * 1024;
 
@@ -91,12 +97,17 @@ fn open_sqlite(path: &Path, purpose: Purpose) -> ConnectionResult<SqliteConnecti
          PRAGMA journal_mode = WAL;
          PRAGMA journal_size_limit = {WAL_LIMIT_BYTES};
          PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
          PRAGMA foreign_keys = ON;
          PRAGMA query_only = {read_only};",
         busy = LOCK_TIMEOUT.as_millis(),
         read_only = purpose == Purpose::Read,
     );
     connection.batch_execute(&pragmas).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    if purpose == Purpose::Write {
+        let cache = format!("PRAGMA cache_size = -{WRITER_CACHE_KIB}");
+        connection.batch_execute(&cache).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
     Ok(connection)
 }
 

@@ -118,7 +118,7 @@ pub(crate) fn insert(connection: &mut AnyConnection, lines: &[(&LogEntry, Option
         // One prepared statement again and again is what it takes the fastest.
         AnyConnection::Sqlite(connection) => {
             for line in lines {
-                diesel::insert_into(table).values(NewRow::of(line)).on_conflict_do_nothing().execute(connection)?;
+                diesel::insert_or_ignore_into(table).values(NewRow::of(line)).execute(connection)?;
             }
         }
         AnyConnection::Postgres(connection) => {
@@ -132,7 +132,8 @@ pub(crate) fn insert(connection: &mut AnyConnection, lines: &[(&LogEntry, Option
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = integration_logs)]
+// One statement for all lines: without this there is one for each choice of columns, and none is kept prepared.
+#[diesel(table_name = integration_logs, treat_none_as_default_value = false)]
 struct NewRow<'a> {
     id: &'a str,
     log_type: &'a str,

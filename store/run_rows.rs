@@ -1,6 +1,7 @@
 //! Runs on their way into the table, as each backend takes many the fastest.
 //!
-//! `SQLite` takes one prepared statement again and again; `PostgreSQL` takes arrays, one for each column, which spares
+//! `SQLite` takes one prepared statement again and again, of a form whose text is not made anew each time: that is why it
+//! is `INSERT OR IGNORE` and not `ON CONFLICT`, of which Diesel makes it. `PostgreSQL` takes arrays, one for each column, which spares
 //! it a text of thirty thousand placeholders. Both skip what is there already and say so.
 
 use std::collections::HashSet;
@@ -41,7 +42,7 @@ fn insert_one(connection: &mut SqliteConnection, run: &Run) -> QueryResult<bool>
         job_runs::retry_at.eq(run.retry_at.map(|at| at.naive_utc())),
         job_runs::trace.eq(run.trace.as_deref()),
     );
-    let written = diesel::insert_into(job_runs::table).values(row).on_conflict_do_nothing().execute(connection)?;
+    let written = diesel::insert_or_ignore_into(job_runs::table).values(row).execute(connection)?;
     Ok(written == 1)
 }
 

@@ -134,6 +134,27 @@ fn a_server_that_dies_over_the_text_or_loses_its_answer_gets_it_again_with_the_s
 }
 
 #[test]
+fn a_letter_that_is_given_up_is_written_down_as_failed_and_may_be_sent_later() {
+    let server = MailServer::start(SmtpSettings::default());
+    let house = house(&server);
+    let _worker = house.worker();
+    for (job, day) in
+        [("deferred", BadDay::Recipient("450 4.2.0 busy")), ("refused", BadDay::Sender("451 4.3.0 later"))]
+    {
+        let with_id = json!({"to": "ann@example.org", "subject": "s", "text": "t", "id": job});
+        let args = with_id.to_string();
+        server.sink.script([day]);
+        house.json(&["enqueue", "send_email", "--id", job, "--max-attempts", "1", "--args", &args]);
+        ends(&house, job, "dead");
+        assert_eq!(notices::statuses(&house), ["failed"], "{job}");
+        send(&house, &format!("{job}-again"), &with_id);
+        ends(&house, &format!("{job}-again"), "done");
+        assert_eq!(notices::statuses(&house), ["sent"], "{job}");
+        notices::sql(&house, "DELETE FROM notifications");
+    }
+}
+
+#[test]
 fn an_address_without_anybody_is_written_to_once() {
     let server = MailServer::start(SmtpSettings::default());
     server.sink.bury("Nobody@example.org");

@@ -41,6 +41,9 @@ fn a_panic_is_retried_and_then_buried_and_the_worker_lives_on() {
     let letter = house.json(&["dead", "show", "bug"]);
     let reason = letter["reason"].as_str().expect("a reason");
     assert!(reason.contains("gave up after 3 attempts: panicked: panicking as told"), "{reason}");
+    let lines = house.json(&["logs", "--type", "diagnostics"]);
+    let said: Vec<_> = lines.as_array().expect("lines").iter().filter_map(|line| line["message"].as_str()).collect();
+    assert_eq!(said.len(), 3, "what it noted before it panicked is kept: {lines}");
     assert_eq!(house.json(&["enqueue", "noop", "--wait", "30s"])["outcome"], "done");
     worker.stop();
 }

@@ -1,6 +1,6 @@
-//! Panic, as a bug in a job would.
+//! Panic, as a bug in a job would, after a line for the log that has to be kept.
 //!
-//! Safe to run twice: it changes nothing.
+//! Safe to run twice: it changes nothing else.
 
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use liaison_queue::{
     outcome::{Outcome, RunOutcome},
     retry::Retry,
 };
+use liaison_store::LogEntry;
 use serde::Deserialize;
 
 use crate::kit::{Context, Job, Sample};
@@ -22,7 +23,10 @@ impl Job for Panic {
     const RETRY: Retry = Retry::doubling(Duration::from_millis(500)).attempts(3);
     const SAMPLE: Option<Sample> = Some(Sample { args: "{}", ends: RunOutcome::Dead });
 
-    async fn run(self, _: &Context) -> Outcome {
+    async fn run(self, ctx: &Context) -> Outcome {
+        let message = format!("attempt {} is about to panic", ctx.attempt);
+        let (log_type, integration_type) = ("diagnostics".to_owned(), "none".to_owned());
+        ctx.log(LogEntry { log_type, integration_type, message, ..LogEntry::default() });
         panic!("panicking as told");
     }
 }

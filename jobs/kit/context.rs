@@ -15,6 +15,8 @@ pub struct Context {
     pub id: JobId,
     /// Which attempt this is; the first is 1.
     pub attempt: u32,
+    /// Nothing comes after this attempt: a failure is the end.
+    pub is_last_attempt: bool,
     /// When the host asked for it: the same over all attempts.
     pub enqueued_at: DateTime<Utc>,
     /// If this job follows a batch: how the jobs of that batch have ended.
@@ -32,6 +34,8 @@ pub struct Context {
 /// What the daemon gives to a run beside the job.
 #[derive(Debug)]
 pub struct Surroundings {
+    /// How often it may be tried.
+    pub max_attempts: u32,
     pub limits: Limits,
     pub trace: Trace,
     pub services: Arc<Services>,
@@ -44,9 +48,10 @@ impl Context {
     pub fn of(job: &Arc<Claimed>, now: Millis, around: Surroundings) -> Self {
         let (id, attempt, batch, enqueued_at) =
             (job.id.clone(), job.attempt(), job.batch_end(), job.enqueued_at.date());
-        let Surroundings { limits, trace, services, journal } = around;
+        let Surroundings { max_attempts, limits, trace, services, journal } = around;
+        let is_last_attempt = attempt >= max_attempts;
         let (began, job) = ((now, Instant::now()), Arc::clone(job));
-        Self { id, attempt, enqueued_at, batch, limits, trace, services, journal, job, began }
+        Self { id, attempt, is_last_attempt, enqueued_at, batch, limits, trace, services, journal, job, began }
     }
 
     /// What time it is for Redis, which all daemons share.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use liaison_store::Fact;
 
-/// Shared with the runner, so that what was noted before a timeout is kept. A panic takes it along.
+/// Shared with the runner, so that what was noted before a timeout or a panic is kept.
 #[derive(Debug, Clone, Default)]
 pub struct Journal(Arc<Mutex<Vec<Fact>>>);
 

@@ -80,11 +80,21 @@ pub(super) async fn run(ctx: &Context, organizer: &str, event: &Event) -> Outcom
         integration_type: "webhook".to_owned(),
         organizer_id: Some(organizer.to_owned()),
         booking_id: event.booking_id.clone(),
-        message: format!("{} goes to {count} endpoints; {disabled} that want it are disabled", event.name),
+        message: said(&event.name, count, disabled),
         success: true,
         ..LogEntry::default()
     });
     Ok(Done(Some(json!({"endpoints": count, "disabled": disabled}))))
+}
+
+fn said(event: &str, count: usize, disabled: usize) -> String {
+    let endpoints = if count == 1 { "endpoint" } else { "endpoints" };
+    let off = match disabled {
+        0 => String::new(),
+        1 => "; 1 that wants it is disabled".to_owned(),
+        _ => format!("; {disabled} that want it are disabled"),
+    };
+    format!("{event} goes to {count} {endpoints}{off}")
 }
 
 /// Readable where it fits, and one for each endpoint in any case.
@@ -118,6 +128,8 @@ mod tests {
         for subject in ["two words", &"x".repeat(200), ""] {
             assert!(LaneName::parse(&lane("e", Some(subject))).is_ok(), "{subject}");
         }
+        assert_eq!(said("a", 1, 0), "a goes to 1 endpoint");
+        assert_eq!(said("a", 0, 2), "a goes to 0 endpoints; 2 that want it are disabled");
         assert_eq!(child_id("job", "e"), "job:e");
         assert!(liaison_queue::JobId::parse(&child_id(&"x".repeat(128), "e")).is_ok());
     }

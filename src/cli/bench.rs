@@ -5,12 +5,15 @@ mod cleanup;
 mod figures;
 mod measures;
 mod process;
+mod server;
+mod tokens;
 mod webhooks;
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use liaison_queue::bench;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::{
     figures::{Figure, Figures, Unit},
@@ -46,6 +49,12 @@ pub(crate) struct BenchArgs {
     /// Measure webhooks to a receiver of this process: a tenth as many; and beside endpoints that hang
     #[arg(long)]
     webhooks: bool,
+    /// Refresh tokens that run out, at a provider that kills a refresh token as soon as it was used
+    #[arg(long)]
+    tokens: bool,
+    /// With --tokens: how many
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    tokens_grants: u64,
     /// Record jobs beside a cleanup that deletes half of the rows of a log
     #[arg(long)]
     cleanup: bool,
@@ -67,7 +76,13 @@ pub(crate) fn run(global: &Global, args: &BenchArgs) -> Result<ExitCode> {
     let figures = runtime.block_on(async {
         let redis = PrivateRedis::start(&folder).await?;
         let bench = Bench { global, args, redis: redis.url(), folder, postgres };
-        let figures = Box::pin(bench.all()).await;
+        // Stopped half-way, it leaves no server behind.
+        let mut ended = signal(SignalKind::terminate())?;
+        let figures = tokio::select! {
+            figures = Box::pin(bench.all()) => figures,
+            _ = ended.recv() => Err(anyhow!("stopped; nothing is left of it")),
+            _ = tokio::signal::ctrl_c() => Err(anyhow!("stopped; nothing is left of it")),
+        };
         redis.stop().await?;
         figures
     });
@@ -96,6 +111,9 @@ impl Bench<'_> {
         }
         if self.args.webhooks || self.args.all {
             self.webhooks(&mut figures).await?;
+        }
+        if self.args.tokens || self.args.all {
+            Box::pin(self.tokens(&mut figures)).await?;
         }
         if self.args.cleanup || self.args.all {
             Box::pin(self.cleanup(&mut figures)).await?;

@@ -102,6 +102,10 @@ fn upsert_one(connection: &mut SqliteConnection, tried: &Tried<'_>) -> QueryResu
         columns::last_attempt_at.eq(last_attempt(tried).naive_utc()),
         columns::next_attempt_at.eq(run.retry_at.map(|at| at.naive_utc())),
     );
+    // Nearly every delivery goes well at once, and this form is kept prepared.
+    if diesel::insert_or_ignore_into(columns::table).values(row).execute(connection)? == 1 {
+        return Ok(());
+    }
     // What was delivered once stays delivered, whatever becomes of a replay.
     let delivered = DeliveryStatus::Delivered.as_str();
     let stays = delivered.into_sql::<Text>();
@@ -135,7 +139,7 @@ fn insert_one(connection: &mut SqliteConnection, (run, number, attempt): &Tried<
         columns::error_message.eq(call.error_message.as_deref()),
         columns::next_attempt_at.eq(run.retry_at.map(|at| at.naive_utc())),
     );
-    diesel::insert_into(columns::table).values(row).on_conflict_do_nothing().execute(connection).map(drop)
+    diesel::insert_or_ignore_into(columns::table).values(row).execute(connection).map(drop)
 }
 
 fn upsert_all(connection: &mut PgConnection, tried: &[&Tried<'_>]) -> QueryResult<()> {

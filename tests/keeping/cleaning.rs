@@ -213,6 +213,7 @@ fn jobs_are_recorded_beside_a_cleanup_and_the_file_shrinks() {
     let past = Past::of(&house);
     past.logs("ada", 100, 40_000);
     let size = || fs::metadata(house.path("liaison.db")).expect("the file").len();
+    past.write_back();
     let before = size();
     let worker = house.worker();
     house.json(&["enqueue", "cleanup_old_integration_logs", "--id", "beside"]);

@@ -8,8 +8,17 @@ use serde_json::{Value, json};
 use super::{MailServer, ends, hurry_until, settings};
 use crate::support::{House, until};
 
+/// How the notifications that are remembered stand.
+pub(super) fn statuses(house: &House) -> Vec<String> {
+    let script = "import sqlite3, sys, json; db = sqlite3.connect(sys.argv[1], timeout=30)\n\
+                  print(json.dumps([row[0] for row in db.execute('SELECT status FROM notifications')]))";
+    let file = house.path("liaison.db").display().to_string();
+    let output = Command::new("python3").args(["-c", script, &file]).output().expect("run python3");
+    serde_json::from_slice(&output.stdout).expect("a list")
+}
+
 /// Carry SQL out in the records.
-fn sql(house: &House, statements: &str) {
+pub(super) fn sql(house: &House, statements: &str) {
     let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=30); db.executescript(sys.argv[2])";
     let file = house.path("liaison.db").display().to_string();
     let output = Command::new("python3").args(["-c", script, &file, statements]).output().expect("run python3");

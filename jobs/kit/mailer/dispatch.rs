@@ -136,7 +136,7 @@ impl Report<'_> {
             Fault::Busy => return Err(Failure::Snooze { until: Millis::at(self.ctx.now()).plus(BUSY) }),
         };
         if let Failure::Retry { reason, .. } | Failure::Fatal { reason } = &failure {
-            if matches!(failure, Failure::Fatal { .. }) {
+            if matches!(failure, Failure::Fatal { .. }) || self.ctx.is_last_attempt {
                 for address in to {
                     self.note(address.as_ref(), NotificationStatus::Failed, Some(reason));
                 }
@@ -171,6 +171,11 @@ impl Report<'_> {
         let sent = masked(&delivery.accepted);
         let refusals: Vec<String> = self.refused.iter().map(|one| said_of(&one["address"], &one["reason"])).collect();
         if !delivery.deferred.is_empty() {
+            if self.ctx.is_last_attempt {
+                for one in &delivery.deferred {
+                    self.note(one.address.as_ref(), NotificationStatus::Failed, Some(&one.reason));
+                }
+            }
             let waits: Vec<String> =
                 delivery.deferred.iter().map(|one| format!("{}: {}", mask(one.address.as_ref()), one.reason)).collect();
             let reason = format!("not taken yet: {}", waits.join("; "));

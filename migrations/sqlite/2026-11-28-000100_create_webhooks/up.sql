@@ -71,7 +71,7 @@ CREATE INDEX webhook_deliveries_by_trouble ON webhook_deliveries (status, create
 -- Those that wait for their next attempt, for jobs that end without one.
 CREATE INDEX webhook_deliveries_by_waiting_job ON webhook_deliveries (job_id) WHERE status = 'retrying';
 
--- Every attempt, under the run of the job that made it.
+-- Every attempt, under the run of the job that made it. No other index: the key may carry the row.
 CREATE TABLE webhook_attempts (
     delivery_id          TEXT        NOT NULL,
     job_id               TEXT        NOT NULL,
@@ -86,4 +86,4 @@ CREATE TABLE webhook_attempts (
     error_message        TEXT,
     next_attempt_at      TEXT,
     PRIMARY KEY (delivery_id, job_id, run)
-) STRICT;
+) STRICT, WITHOUT ROWID;

@@ -11,8 +11,10 @@ pub(super) enum Unit {
     RowsPerSecond,
     Micros,
     Millis,
+    Seconds,
     MiB,
     Percent,
+    Count,
 }
 
 /// Something measured.
@@ -60,8 +62,10 @@ impl Unit {
             Self::JobsPerSecond | Self::RowsPerSecond => format!("{}/s", words::count(value as u64)),
             Self::Micros => format!("{value:.2} µs"),
             Self::Millis => format!("{value:.2} ms"),
+            Self::Seconds => format!("{value:.1} s"),
             Self::MiB => format!("{value:.1} MiB"),
             Self::Percent => format!("{value:.2} %"),
+            Self::Count => words::count(value as u64),
         }
     }
 }

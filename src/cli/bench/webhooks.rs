@@ -2,7 +2,6 @@
 //! healthy endpoints notice of those that hang.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -12,15 +11,12 @@ use liaison_jobs::outbound::{Call, Outbound};
 use liaison_queue::{Phase, clock::Clock};
 use liaison_store::{Endpoint, EndpointSecrets, Store};
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 
 use super::{
     figures::{Figure, Figures, Unit},
     measures::{self, Bench, Keep},
+    server::{self, Server},
 };
 use crate::app::{App, Daemon};
 
@@ -90,7 +86,7 @@ impl Bench<'_> {
     }
 }
 
-async fn stop(daemon: Daemon) {
+pub(super) async fn stop(daemon: Daemon) {
     daemon.stop.advance(Phase::Drain);
     daemon.end(Duration::from_secs(5)).await;
 }
@@ -106,7 +102,7 @@ async fn add(
     for number in numbers {
         let path = if hangs(number) { "hangs" } else { "well" };
         let id = format!("e-{number}-{path}");
-        let url = format!("http://{}/{path}", receiver.address);
+        let url = format!("http://{}/{path}", receiver.server.address);
         let endpoint = Endpoint { timeout_seconds: TIMEOUT_S, ..Endpoint::new(&id, "bench", &url, now) };
         let current = Some(liaison_jobs::signature::generate()?.expose().to_owned());
         store.add_endpoint(endpoint, EndpointSecrets { current, ..EndpointSecrets::default() }).await?;
@@ -168,28 +164,29 @@ impl Site<'_> {
     }
 }
 
-/// Answers 200 at once, or never, and keeps its connections.
+/// Answers 200 at once, or never, and knows how long each delivery took.
 struct Receiver {
-    address: SocketAddr,
+    server: Server,
     began: Instant,
     took: Arc<Mutex<Vec<Duration>>>,
-    _listening: JoinSet<()>,
 }
 
 impl Receiver {
     async fn start() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("listen for webhooks")?;
-        let (address, began, took) = (listener.local_addr()?, Instant::now(), Arc::default());
-        let mut listening = JoinSet::new();
-        let seen: Arc<Mutex<Vec<Duration>>> = Arc::clone(&took);
-        listening.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((stream, _)) = listener.accept().await {
-                while connections.try_join_next().is_some() {}
-                connections.spawn(serve(stream, began, Arc::clone(&seen)));
+        let (began, took) = (Instant::now(), Arc::<Mutex<Vec<Duration>>>::default());
+        let seen = Arc::clone(&took);
+        let server = Server::start(move |request| {
+            if request.starts_with("POST /hangs") {
+                return None;
             }
+            let sent = request.split("\"sent_us\":").nth(1);
+            let sent = sent.and_then(|rest| rest.split(['}', ',']).next()?.parse().ok());
+            if let Some(sent) = sent.map(Duration::from_micros) {
+                seen.lock().unwrap_or_else(PoisonError::into_inner).push(began.elapsed().saturating_sub(sent));
+            }
+            Some(server::ok(""))
         });
-        Ok(Self { address, began, took, _listening: listening })
+        Ok(Self { server: server.await?, began, took })
     }
 
     fn micros(&self) -> u64 {
@@ -203,7 +200,7 @@ impl Receiver {
     /// The same client with the same bodies, and nothing else.
     async fn bare(&self, app: &App, count: u64) -> Result<Duration> {
         let outbound = App::outbound_of(&app.config)?;
-        let url = format!("http://{}/well", self.address);
+        let url = format!("http://{}/well", self.server.address);
         let body = json!({"type": "booking_created", "event": "booking_created", "timestamp": "2027-01-11T10:00:00.000Z",
             "data": {"booking_id": "b-1", "sent_us": 0}});
         let (begin, mut calls) = (Instant::now(), JoinSet::new());
@@ -226,40 +223,4 @@ async fn repeat(outbound: Outbound, url: String, body: Vec<u8>, times: u64) -> R
         }
     }
     Ok(())
-}
-
-async fn serve(mut stream: TcpStream, began: Instant, took: Arc<Mutex<Vec<Duration>>>) {
-    let _ = stream.set_nodelay(true);
-    let mut bytes = Vec::new();
-    loop {
-        let Some(end) = whole(&bytes) else {
-            match stream.read_buf(&mut bytes).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => continue,
-            }
-        };
-        let text = String::from_utf8_lossy(&bytes[..end]).into_owned();
-        if text.starts_with("POST /hangs") {
-            // Until the client has had enough.
-            while matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {}
-            return;
-        }
-        let sent = text.split("\"sent_us\":").nth(1).and_then(|rest| rest.split(['}', ',']).next()?.parse().ok());
-        if let Some(sent) = sent.map(Duration::from_micros) {
-            took.lock().unwrap_or_else(PoisonError::into_inner).push(began.elapsed().saturating_sub(sent));
-        }
-        bytes.drain(..end);
-        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Where the first request ends, if it is all there.
-fn whole(bytes: &[u8]) -> Option<usize> {
-    let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let text = String::from_utf8_lossy(&bytes[..head]).to_ascii_lowercase();
-    let length = text.split("content-length:").nth(1).and_then(|rest| rest.split("\r\n").next()?.trim().parse().ok());
-    let end = head + length.unwrap_or(0);
-    (bytes.len() >= end).then_some(end)
 }

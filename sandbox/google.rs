@@ -149,7 +149,7 @@ fn error(status: u16, domain: &str, reason: &str, location: &str) -> Said {
         inner["locationType"] = json!("parameter");
         inner["location"] = json!(location);
     }
-    Said::json(status, &json!({"error": {"errors": [inner], "code": status, "message": message}}))
+    Said::json(status, json!({"error": {"errors": [inner], "code": status, "message": message}}))
 }
 
 fn not_found() -> Said {
@@ -219,7 +219,7 @@ impl State {
         event["id"] = json!(id);
         self.confer(&mut event, query);
         self.tell(&event, query, "invited");
-        Said::json(200, &self.of(who).put(&id, event))
+        Said::json(200, self.of(who).put(&id, event))
     }
 
     fn read(&mut self, who: &str, id: &str) -> Said {
@@ -255,7 +255,7 @@ impl State {
         }
         self.confer(&mut event, query);
         self.tell(&event, query, "told of a change");
-        Said::json(200, &self.of(who).put(id, event))
+        Said::json(200, self.of(who).put(id, event))
     }
 
     fn delete(&mut self, who: &str, id: &str, request: &Request, query: &Query) -> Said {

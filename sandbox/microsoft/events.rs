@@ -9,7 +9,7 @@ impl State {
     pub(super) fn insert(&mut self, who: &str, mut event: Value) -> Said {
         // Said again, it is the one that is there.
         if let Some(known) = self.of(who).of_transaction(&event["transactionId"]) {
-            return Said::json(201, &view::rendered(known));
+            return Said::json(201, view::rendered(known));
         }
         if let Err(code) = check(&event) {
             return error(400, code);
@@ -18,7 +18,7 @@ impl State {
         event["id"] = json!(id);
         self.confer(&mut event);
         self.tell(&event, "invited");
-        Said::json(201, &view::rendered(&self.of(who).put(&id, event)))
+        Said::json(201, view::rendered(&self.of(who).put(&id, event)))
     }
 
     pub(super) fn read(&mut self, who: &str, id: &str) -> Said {
@@ -31,7 +31,7 @@ impl State {
                 event = self.of(who).put(id, event);
             }
         }
-        Said::json(200, &view::rendered(&event))
+        Said::json(200, view::rendered(&event))
     }
 
     pub(super) fn patch(&mut self, who: &str, id: &str, patch: &Value, request: &Request) -> Said {
@@ -57,7 +57,7 @@ impl State {
             self.confer(&mut event);
         }
         self.tell(&event, "told of a change");
-        Said::json(200, &view::rendered(&self.of(who).put(id, event)))
+        Said::json(200, view::rendered(&self.of(who).put(id, event)))
     }
 
     pub(super) fn delete(&mut self, who: &str, id: &str, request: &Request) -> Said {

@@ -14,11 +14,15 @@ use liaison_store::{CalendarSync, Integration, IntegrationKind};
 use oauth2::AccessToken;
 use tracing::warn;
 
-use super::{Context, Denied, Secret, calling::has_password};
+use super::{Context, Denied, Secret, calling::has_password, limits::Permits};
 use crate::providers::{CalendarWriter, Fault, Login, Meetings, Opening, What, entry};
 
 /// When a provider does not say for how long its limit holds.
 const UNSAID: Duration = Duration::from_mins(1);
+
+/// A limit for each second lets the next one pass within this time; and so often it is asked.
+const SOON: Duration = Duration::from_secs(2);
+const WAITS: u32 = 5;
 
 /// Why a provider has not done what it was asked for.
 #[derive(Debug)]
@@ -125,7 +129,7 @@ impl Context {
         let (open, call, count) = (&open, &call, &calls);
         let id = account.account();
         let asked = self.with_token(&id, move |token| async move {
-            let _permits = self.pass_provider(account, what).await?;
+            let _permits = self.pass_soon(account, what).await?;
             let client = match open(token) {
                 Ok(client) => client,
                 Err(fault) => return Ok(Err(fault)),
@@ -151,6 +155,24 @@ impl Context {
             Ok(answered) => answered.map_err(Trouble::Answered),
             Err(failure) => Err(Trouble::NotAsked(failure)),
         }
+    }
+
+    /// Pass, or come back later. What is over soon is waited for here: a job that makes two calls would spend the slot that
+    /// it comes back for on the first of them, each time.
+    async fn pass_soon(&self, account: &Integration, what: What) -> Result<Permits, Failure> {
+        for _ in 0..WAITS {
+            match self.pass_provider(account, what).await {
+                Err(Failure::Snooze { until }) => {
+                    let wait = (until.date() - self.now()).to_std().unwrap_or_default();
+                    if wait > SOON {
+                        return Err(Failure::Snooze { until });
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                end => return end,
+            }
+        }
+        self.pass_provider(account, what).await
     }
 
     /// For people who want to know how much an account is called. What cannot be noted is not worth a job.

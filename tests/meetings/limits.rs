@@ -27,7 +27,9 @@ fn a_full_day_of_one_account_parks_its_jobs_and_nobody_elses() {
     ask(&city, "one", 20);
     let workers = [city.house.worker(), city.house.worker(), city.house.worker()];
     let made = || city.zoom.passed_today("z-1");
-    until("the day is full, and the others wait", || made() == DAY && due(&city) == 12);
+    let waiting = || city.house.cli(&["limits", "show", "zoom:z-1:meetings", "--json"]).stdout;
+    let all_wait = || String::from_utf8_lossy(&waiting()).contains("\"waiting\":12");
+    until("the day is full, and the others wait", || made() == DAY && due(&city) == 12 && all_wait());
     ask(&city, "two", 4);
     until("the other account has its meetings", || city.zoom.passed_today("z-2") == 4);
     until("what ended is recorded", || city.house.redis.ask::<usize>(&["HLEN", "liaison:{default}:held"]) == 0);

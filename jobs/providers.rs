@@ -3,12 +3,6 @@
 //! A client turns typed requests into calls, pages into typed pages, and what can go wrong into a [`Fault`] that says what
 //! to do. It remembers nothing and repeats nothing: whoever calls it decides that, and holds the limits.
 
-#![expect(
-    dead_code,
-    unused_imports,
-    reason = "the jobs that call these clients come next; this line goes with the last"
-)]
-
 mod caldav;
 mod draft;
 mod event;
@@ -36,9 +30,9 @@ pub(crate) use event::{Change, Event, Next, Page, Shown, When, Window};
 pub(crate) use fault::Fault;
 pub(crate) use meeting::{Meeting, MeetingDraft, MeetingSettings, Meetings};
 pub(crate) use microsoft::{Microsoft, OnlineMeeting};
-pub(crate) use registry::{Bound, Entry, Login, MadeBy, Opening, Per, What, entry};
+pub(crate) use registry::{Entry, Login, MadeBy, Opening, Per, What, entry};
 pub use registry::{Registry, default_api_url};
-pub(crate) use session::{Ask, Reply, Session};
+pub(crate) use session::Session;
 pub(crate) use zones::zone;
 
 /// What a client answers, later. Boxed, so that a job need not know which provider it talks to.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::result::QueryResult;
+use diesel::sqlite::SqliteConnection;
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, Insertable, QueryDsl as _, Queryable, RunQueryDsl as _,
     Selectable, SelectableHelper as _,
@@ -117,9 +118,7 @@ pub(crate) fn insert(connection: &mut AnyConnection, lines: &[(&LogEntry, Option
     match connection {
         // One prepared statement again and again is what it takes the fastest.
         AnyConnection::Sqlite(connection) => {
-            for line in lines {
-                diesel::insert_or_ignore_into(table).values(NewRow::of(line)).execute(connection)?;
-            }
+            lines.iter().try_for_each(|line| insert_one(connection, line))?;
         }
         AnyConnection::Postgres(connection) => {
             for lines in lines.chunks(LINES) {
@@ -131,9 +130,26 @@ pub(crate) fn insert(connection: &mut AnyConnection, lines: &[(&LogEntry, Option
     Ok(())
 }
 
+/// Every column each time: of a row that leaves some out there is one statement for each choice, and none stays prepared.
+fn insert_one(connection: &mut SqliteConnection, (entry, job_id): &(&LogEntry, Option<&str>)) -> QueryResult<()> {
+    let row = (
+        integration_logs::id.eq(&entry.id),
+        integration_logs::log_type.eq(&entry.log_type),
+        integration_logs::integration_type.eq(&entry.integration_type),
+        integration_logs::integration_id.eq(entry.integration_id.as_deref()),
+        integration_logs::organizer_id.eq(entry.organizer_id.as_deref()),
+        integration_logs::booking_id.eq(entry.booking_id.as_deref()),
+        integration_logs::message.eq(&entry.message),
+        integration_logs::details.eq(entry.details.as_deref()),
+        integration_logs::success.eq(entry.success),
+        integration_logs::job_id.eq(*job_id),
+        integration_logs::created_at.eq(entry.created_at.naive_utc()),
+    );
+    diesel::insert_or_ignore_into(table).values(row).execute(connection).map(drop)
+}
+
 #[derive(Insertable)]
-// One statement for all lines: without this there is one for each choice of columns, and none is kept prepared.
-#[diesel(table_name = integration_logs, treat_none_as_default_value = false)]
+#[diesel(table_name = integration_logs)]
 struct NewRow<'a> {
     id: &'a str,
     log_type: &'a str,

@@ -35,6 +35,7 @@ use round::Listed;
 ///
 /// # Errors
 /// `Reconnect` if the login is refused; `Misconfigured` if nothing there is a calendar.
+#[cfg(test)]
 pub(crate) async fn discover(outbound: &Outbound, account: Account, now: DateTime<Utc>) -> Result<Found, Fault> {
     discovery::discover(&Dav::new(outbound, account, now)).await
 }

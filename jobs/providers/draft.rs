@@ -98,8 +98,6 @@ impl Draft {
 #[derive(Debug, Clone)]
 pub(crate) struct Join {
     pub(crate) url: String,
-    /// What is typed where there is no link.
-    pub(crate) id: Option<String>,
     pub(crate) passcode: Option<Secret>,
 }
 
@@ -122,8 +120,6 @@ pub(crate) struct Made {
     pub(crate) id: String,
     /// Another one whenever it changes.
     pub(crate) version: Option<String>,
-    /// Where its owner sees it.
-    pub(crate) url: Option<String>,
     pub(crate) meeting: EventMeeting,
     /// It was there before, and is not as the draft says: of the same key, but of an older draft, or changed by somebody.
     /// Whoever wants the draft updates it. Never after an update.

@@ -27,6 +27,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// One word for counters and columns.
+    #[cfg(test)]
     pub(crate) const fn kind(&self) -> &'static str {
         match self {
             Self::Retry { .. } => "retry",

@@ -188,7 +188,7 @@ impl Google {
             why: format!("{} answers with an event that has no id", self.session.who),
         })?;
         let meeting = if with_meeting { body::meeting(event) } else { EventMeeting::None };
-        Ok(Made { id, version: text("etag"), url: text("htmlLink"), meeting, differs: false })
+        Ok(Made { id, version: text("etag"), meeting, differs: false })
     }
 }
 

@@ -243,7 +243,7 @@ impl Microsoft {
             why: format!("{} answers with an event that has no id", self.session.who),
         })?;
         let version = version(event).map(str::to_owned);
-        Ok(Made { id, version, url: text("webLink"), meeting: body::meeting(event, with_meeting), differs: false })
+        Ok(Made { id, version, meeting: body::meeting(event, with_meeting), differs: false })
     }
 }
 

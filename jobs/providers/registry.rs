@@ -102,6 +102,7 @@ pub(crate) struct Entry {
     /// None: it has no meetings.
     pub(crate) meets: Option<Open<dyn Meetings>>,
     /// What its owner has to consent to. A scope in brackets is needed for meetings alone.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is for people: the page on providers is compared with it"))]
     pub(crate) scopes: &'static [&'static str],
     pub(crate) limits: &'static [Bound],
 }
@@ -329,8 +330,10 @@ mod tests {
             MadeBy::Provider => "yes",
         };
         let url = entry.api_url.map_or_else(|| "each account's own".to_owned(), |url| format!("`{url}`"));
+        let scopes: Vec<_> = entry.scopes.iter().map(|scope| format!("`{scope}`")).collect();
+        let scopes = if scopes.is_empty() { "a password".to_owned() } else { scopes.join(", ") };
         let mut text = format!("| {} | {} ", names.join(", "), yes(entry.reads.is_some()));
-        write!(text, "| {} | {meetings} | {url} |", yes(entry.writes.is_some())).unwrap();
+        write!(text, "| {} | {meetings} | {url} | {scopes} |", yes(entry.writes.is_some())).unwrap();
         text
     }
 

@@ -79,10 +79,6 @@ impl Ask {
         Self::new(Method::PATCH, pieces).body(body)
     }
 
-    pub(crate) fn put(pieces: &[&str], body: Value) -> Self {
-        Self::new(Method::PUT, pieces).body(body)
-    }
-
     pub(crate) fn delete(pieces: &[&str]) -> Self {
         Self::new(Method::DELETE, pieces)
     }
@@ -170,6 +166,7 @@ impl Session {
     }
 
     /// For each call, all of it.
+    #[cfg(test)]
     pub(crate) fn within(self, timeout: Duration) -> Self {
         Self { timeout, ..self }
     }

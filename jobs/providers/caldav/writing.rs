@@ -29,7 +29,7 @@ impl Stored {
 
 /// A server makes no meetings.
 fn made(id: &str, version: Option<String>) -> Made {
-    Made { id: id.to_owned(), version, url: None, meeting: EventMeeting::None, differs: false }
+    Made { id: id.to_owned(), version, meeting: EventMeeting::None, differs: false }
 }
 
 fn version(headers: &HeaderMap) -> Option<String> {

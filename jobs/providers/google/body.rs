@@ -127,7 +127,7 @@ pub(super) fn meeting(event: &Value) -> EventMeeting {
     let url = video.and_then(|entry| text(&entry["uri"])).or_else(|| text(&event["hangoutLink"]));
     if let Some(url) = url {
         let passcode = video.and_then(|entry| text(&entry["passcode"])).map(Secret::new);
-        return EventMeeting::Ready(Join { url, id: text(&data["conferenceId"]), passcode });
+        return EventMeeting::Ready(Join { url, passcode });
     }
     match data["createRequest"]["status"]["statusCode"].as_str() {
         Some("failure") => EventMeeting::Failed,
@@ -229,10 +229,7 @@ mod tests {
             ],
         }));
         match ready {
-            EventMeeting::Ready(join) => assert_eq!(
-                (join.url.as_str(), join.id.as_deref()),
-                ("https://meet.google.com/abc-defg", Some("abc-defg"))
-            ),
+            EventMeeting::Ready(join) => assert_eq!(join.url, "https://meet.google.com/abc-defg"),
             other => panic!("{other:?}"),
         }
     }

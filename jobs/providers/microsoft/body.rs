@@ -102,7 +102,7 @@ pub(super) fn meeting(event: &Value, asked: bool) -> EventMeeting {
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let online = &event["onlineMeeting"];
     if let Some(url) = text(&online["joinUrl"]) {
-        return EventMeeting::Ready(Join { url, id: text(&online["conferenceId"]), passcode: None });
+        return EventMeeting::Ready(Join { url, passcode: None });
     }
     match event["isOnlineMeeting"] == true {
         true => EventMeeting::Pending,
@@ -184,6 +184,6 @@ mod tests {
         assert!(matches!(meeting(&of(false, Value::Null), true), EventMeeting::Failed));
         assert!(matches!(meeting(&of(false, Value::Null), false), EventMeeting::None));
         let ready = meeting(&of(true, json!({"joinUrl": "https://teams.example/l", "conferenceId": "12"})), true);
-        assert!(matches!(ready, EventMeeting::Ready(join) if join.id.as_deref() == Some("12")));
+        assert!(matches!(ready, EventMeeting::Ready(join) if join.url == "https://teams.example/l"));
     }
 }

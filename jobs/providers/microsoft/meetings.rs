@@ -16,8 +16,6 @@ use crate::{
 pub(crate) struct OnlineMeeting {
     pub(crate) id: String,
     pub(crate) join_url: String,
-    /// What is typed where there is no link.
-    pub(crate) meeting_id: Option<String>,
     pub(crate) passcode: Option<Secret>,
     pub(crate) subject: Option<String>,
     pub(crate) start: Option<DateTime<Utc>>,
@@ -40,20 +38,16 @@ struct Told {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Settings {
-    join_meeting_id: Option<String>,
     passcode: Option<String>,
 }
 
 impl Told {
     fn meeting(self, was_there: bool) -> OnlineMeeting {
         let at = |text: Option<String>| Some(DateTime::parse_from_rfc3339(&text?).ok()?.to_utc());
-        let (meeting_id, passcode) = self
-            .join_meeting_id_settings
-            .map_or((None, None), |settings| (settings.join_meeting_id, settings.passcode.map(Secret::new)));
+        let passcode = self.join_meeting_id_settings.and_then(|settings| settings.passcode).map(Secret::new);
         OnlineMeeting {
             id: self.id,
             join_url: self.join_web_url,
-            meeting_id,
             passcode,
             subject: self.subject,
             start: at(self.start_date_time),
@@ -91,6 +85,7 @@ impl Microsoft {
         self.meeting(Ask::patch(&["me", "onlineMeetings", id], body)).await
     }
 
+    #[cfg(test)]
     pub(crate) async fn look_at_meeting(&self, id: &str) -> Result<OnlineMeeting, Fault> {
         self.meeting(Ask::get(&["me", "onlineMeetings", id])).await
     }

@@ -82,6 +82,7 @@ impl Bench<'_> {
             token_url: format!("http://{}/token", server.address),
             revoke_url: None,
             auth: ClientAuth::Body,
+            api_url: None,
             single_use: true,
         }];
         App::new(config)

@@ -1,6 +1,6 @@
 //! What calendars promise, stated once and held on both backends.
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{NaiveDate, TimeDelta};
 use diesel::{QueryDsl as _, RunQueryDsl as _};
 
 use crate::connection::{AnyConnection, Purpose};

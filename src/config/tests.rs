@@ -196,7 +196,7 @@ fn the_command_line_picks_queues_and_may_name_new_ones() {
     assert_eq!(names, [("mail", 5, 9), ("mial", 1, 9)]);
     assert!(loaded.warnings[0].to_string().ends_with("it gets the defaults; did you mean mail?"));
     assert_eq!(loaded.config.to_json()["queue"][1]["name"]["value"], "mial");
-    assert!(!loaded.config.print().contains("sync"));
+    assert!(!loaded.config.print().contains("\"sync\""));
     assert!(pick(&["A"]).unwrap_err().to_string().contains("(flag --queues): \"A\" is not a name for a queue"));
 }
 

@@ -1,6 +1,7 @@
 //! `liaison bench`: what this machine gives, and how much of it we keep. Each figure stands beside its own floor, which
 //! is measured in the same run: the same work with nothing of ours that could be left out.
 
+mod calendars;
 mod cleanup;
 mod figures;
 mod measures;
@@ -55,6 +56,9 @@ pub(crate) struct BenchArgs {
     /// With --tokens: how many
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     tokens_grants: u64,
+    /// Synchronise a large calendar, and a thousand small ones, also beside a provider that hangs
+    #[arg(long)]
+    calendars: bool,
     /// Record jobs beside a cleanup that deletes half of the rows of a log
     #[arg(long)]
     cleanup: bool,
@@ -114,6 +118,9 @@ impl Bench<'_> {
         }
         if self.args.tokens || self.args.all {
             Box::pin(self.tokens(&mut figures)).await?;
+        }
+        if self.args.calendars || self.args.all {
+            Box::pin(self.calendars(&mut figures)).await?;
         }
         if self.args.cleanup || self.args.all {
             Box::pin(self.cleanup(&mut figures)).await?;

@@ -3,6 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -23,13 +24,21 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) async fn start(reply: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Result<Self> {
+        Self::start_slow(Duration::ZERO, reply).await
+    }
+
+    /// One that takes so long for each answer.
+    pub(super) async fn start_slow(
+        delay: Duration,
+        reply: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("listen for the benchmark")?;
         let (address, reply, mut listening) = (listener.local_addr()?, Arc::new(reply) as Arc<Reply>, JoinSet::new());
         listening.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 while connections.try_join_next().is_some() {}
-                connections.spawn(serve(stream, Arc::clone(&reply)));
+                connections.spawn(serve(stream, delay, Arc::clone(&reply)));
             }
         });
         Ok(Self { address, _listening: listening })
@@ -46,7 +55,7 @@ pub(super) fn answer(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
 }
 
-async fn serve(mut stream: TcpStream, reply: Arc<Reply>) {
+async fn serve(mut stream: TcpStream, delay: Duration, reply: Arc<Reply>) {
     let _ = stream.set_nodelay(true);
     let mut bytes = Vec::new();
     loop {
@@ -62,6 +71,9 @@ async fn serve(mut stream: TcpStream, reply: Arc<Reply>) {
             while matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {}
             return;
         };
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
         if stream.write_all(answer.as_bytes()).await.is_err() {
             return;
         }

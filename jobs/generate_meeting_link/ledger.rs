@@ -152,7 +152,7 @@ impl<'a> Ledger<'a> {
         let row = &self.row;
         let there = row.integration_id.clone().unwrap_or_default();
         let known = all.iter().position(|fell| fell.integration_id == there);
-        let before = known.map(|at| all.remove(at)).unwrap_or_else(|| FellBack {
+        let new = || FellBack {
             provider: row.provider.clone().unwrap_or_default(),
             integration_id: there,
             reason: "another provider is asked".to_owned(),
@@ -163,7 +163,8 @@ impl<'a> Ledger<'a> {
             external_id: None,
             starts_at: None,
             ends_at: None,
-        });
+        };
+        let before = known.map_or_else(new, |at| all.remove(at));
         let (starts_at, ends_at) = (row.starts_at, row.ends_at);
         let left = FellBack { left: true, external_id: row.external_id.clone(), starts_at, ends_at, ..before };
         all.insert(known.unwrap_or(all.len()), left);

@@ -11,14 +11,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use liaison_queue::{
-    outcome::{Done, Outcome},
+    outcome::{Done, Failure, Outcome},
     retry::Retry,
 };
-use liaison_store::{Integration, IntegrationFilter, IntegrationKind};
+use liaison_store::{EventStatus, ExternalEvent, Integration, IntegrationFilter, IntegrationKind};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Value, json};
 
-use crate::kit::{Booking, Context, Job, Name, Sample, event_lane, store_failure};
+use crate::{
+    kit::{Booking, Context, Job, Name, Sample, event_lane, store_failure},
+    remove_calendar_event::RemoveCalendarEvent,
+};
 
 /// Who has more calendars is a mistake of its host.
 const MAX_CALENDARS: u32 = 1000;
@@ -85,12 +88,38 @@ impl CreateCalendarEvent {
             ..IntegrationFilter::default()
         };
         let calendars = ctx.store()?.integrations(filter).await.map_err(|fault| store_failure(&fault))?;
-        let jobs: Vec<Value> = calendars.iter().map(|calendar| self.child(ctx, calendar)).collect();
+        let mut jobs: Vec<Value> = calendars.iter().map(|calendar| self.child(ctx, calendar)).collect();
+        jobs.extend(self.out_of_former_calendars(ctx).await?);
         if !jobs.is_empty() {
             ctx.enqueue(&jobs).await?;
         }
         let ids: Vec<&str> = calendars.iter().map(|calendar| calendar.id.as_str()).collect();
         Ok(Done(Some(json!({"booking_id": self.booking.id, "version": self.booking.version, "calendars": ids}))))
+    }
+
+    /// A booking that somebody else is the organizer of now stands in none of the former one's calendars.
+    async fn out_of_former_calendars(&self, ctx: &Context) -> Result<Vec<Value>, Failure> {
+        let booking = &self.booking;
+        let events = ctx.store()?.external_events(&booking.id).await.map_err(|fault| store_failure(&fault))?;
+        let is_former = |event: &&ExternalEvent| {
+            event.organizer_id != booking.organizer_id
+                && event.version < booking.version
+                && event.status != EventStatus::Removed
+        };
+        let child = |event: &ExternalEvent| {
+            json!({
+                "job": RemoveCalendarEvent::NAME,
+                "queue": ctx.queue(),
+                "lane": event_lane(&booking.id, &event.integration_id),
+                "args": {
+                    "booking_id": booking.id,
+                    "integration_id": event.integration_id,
+                    "asked_at": self.asked_at(ctx),
+                    "tell_attendees": self.tell_attendees,
+                },
+            })
+        };
+        Ok(events.iter().filter(is_former).map(child).collect())
     }
 
     fn child(&self, ctx: &Context, calendar: &Integration) -> Value {

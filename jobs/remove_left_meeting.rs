@@ -11,13 +11,13 @@ use liaison_queue::{
     outcome::{Done, Failure, Outcome},
     retry::Retry,
 };
-use liaison_store::{IntegrationKind, MeetingStatus};
+use liaison_store::{EventStatus, ExternalEvent, Integration, IntegrationKind, MeetingStatus};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     kit::{Booking, Context, Job, Sample, meeting_lock, store_failure},
-    providers::{Meetings, What, Window},
+    providers::{MadeBy, Meetings, What, Window, entry},
 };
 
 #[derive(Debug, Deserialize)]
@@ -52,6 +52,9 @@ impl Job for RemoveLeftMeeting {
         let Some(id) = self.id(ctx, &account).await? else {
             return Ok(Done(Some(json!({"skipped": "nothing was left"}))));
         };
+        if let Some(why) = is_in_a_calendar(ctx, &self.booking_id, &account, &id).await? {
+            return Ok(Done(Some(json!({"skipped": why}))));
+        }
         let asked = &id;
         let removed = ctx.meetings(&account, What::Calls, |desk| async move { desk.remove(asked).await }).await;
         removed.map_err(|trouble| trouble.failure(ctx.now()))?;
@@ -62,12 +65,7 @@ impl Job for RemoveLeftMeeting {
 impl RemoveLeftMeeting {
     /// Why it must stay, if it must.
     async fn is_wanted(&self, ctx: &Context) -> Result<Option<&'static str>, Failure> {
-        let store = ctx.store()?;
-        let events = store.external_events(&self.booking_id).await.map_err(|fault| store_failure(&fault))?;
-        if self.external_id.is_some() && events.iter().any(|event| event.external_id == self.external_id) {
-            return Ok(Some("it is the booking's event in a calendar"));
-        }
-        let row = store.meeting(&self.booking_id).await.map_err(|fault| store_failure(&fault))?;
+        let row = ctx.store()?.meeting(&self.booking_id).await.map_err(|fault| store_failure(&fault))?;
         let Some(row) = row.filter(|row| row.integration_id.as_ref() == Some(&self.integration_id)) else {
             return Ok(None);
         };
@@ -82,7 +80,7 @@ impl RemoveLeftMeeting {
         }
     }
 
-    async fn id(&self, ctx: &Context, account: &liaison_store::Integration) -> Result<Option<String>, Failure> {
+    async fn id(&self, ctx: &Context, account: &Integration) -> Result<Option<String>, Failure> {
         if self.external_id.is_some() {
             return Ok(self.external_id.clone());
         }
@@ -93,4 +91,26 @@ impl RemoveLeftMeeting {
         let found = ctx.meetings(account, What::Calls, find).await.map_err(|trouble| trouble.failure(ctx.now()))?;
         Ok(found.map(|meeting| meeting.id))
     }
+}
+
+/// Why it must stay, if it is the event of the booking in one of its organizer's calendars: one key, one event.
+async fn is_in_a_calendar(
+    ctx: &Context,
+    booking_id: &str,
+    account: &Integration,
+    id: &str,
+) -> Result<Option<&'static str>, Failure> {
+    let events = ctx.store()?.external_events(booking_id).await.map_err(|fault| store_failure(&fault))?;
+    let mut wanted = events.iter().filter(|event| event.status != EventStatus::Removed);
+    if wanted.clone().any(|event| event.external_id.as_deref() == Some(id)) {
+        return Ok(Some("it is the booking's event in a calendar"));
+    }
+    let comes_with_events = |name: &str| entry(name).is_some_and(|entry| entry.meetings == MadeBy::Event);
+    let may_become_it = |event: &ExternalEvent| {
+        event.status == EventStatus::Intended && event.external_id.is_none() && comes_with_events(&event.provider)
+    };
+    if comes_with_events(&account.provider) && wanted.any(may_become_it) {
+        return Err(Failure::retry("the booking is being written into a calendar that may be the same; wait for that"));
+    }
+    Ok(None)
 }

@@ -53,6 +53,8 @@ fn a_life(city: &City, provider: &str) {
     let gone = run("gone", &cancelled);
     assert_eq!(gone["removed"], made["id"], "{gone}");
     assert!(city.meetings(provider).is_empty(), "{provider}");
+    let row = city.row("b-1");
+    assert!(row.host_url.is_none() && row.passcode.is_none(), "{provider}: secrets of what is no more are not kept");
     assert!(run("gone-again", &cancelled)["skipped"].is_string());
     city.push(&format!("{provider}-after"), "generate_meeting_link", &link(3, 9));
     assert_eq!(city.end(&format!("{provider}-after"))["outcome"], "cancelled", "it was cancelled in this version");

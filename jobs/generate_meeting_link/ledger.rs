@@ -32,6 +32,11 @@ pub(super) struct FellBack {
     pub(super) left: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) external_id: Option<String>,
+    /// When what is left there was to take place: there it is looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) starts_at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ends_at: Option<DateTime<Utc>>,
 }
 
 impl<'a> Ledger<'a> {
@@ -104,6 +109,8 @@ impl<'a> Ledger<'a> {
                 limited,
                 left: false,
                 external_id: None,
+                starts_at: None,
+                ends_at: None,
             }),
         }
         self.set_fell_back(&all);
@@ -125,33 +132,65 @@ impl<'a> Ledger<'a> {
         self.set_fell_back(&left.into_iter().map(worth_asking).collect::<Vec<_>>());
     }
 
-    /// Turn to this account. What there is, or may be, at another one is left there.
+    /// Turn to this account. What there is, or may be, at another one is left there; what was left at this one before is
+    /// taken back, to be looked for.
     pub(super) fn turn_to(&mut self, account: &Integration) {
-        let is_another = self.row.integration_id.as_ref().is_some_and(|id| *id != account.id);
-        if is_another && self.may_be_there() {
-            let mut all = self.fell_back();
-            let external_id = self.row.external_id.clone();
-            let there = self.row.integration_id.clone().unwrap_or_default();
-            match all.iter_mut().find(|fell| fell.integration_id == there) {
-                Some(fell) => (fell.left, fell.external_id) = (true, external_id),
-                None => all.push(FellBack {
-                    provider: self.row.provider.clone().unwrap_or_default(),
-                    integration_id: there,
-                    reason: "another provider is asked".to_owned(),
-                    at: self.ctx.now(),
-                    until: Some(DateTime::<Utc>::UNIX_EPOCH),
-                    limited: false,
-                    left: true,
-                    external_id,
-                }),
+        if self.row.integration_id.as_ref().is_some_and(|id| *id != account.id) {
+            if self.may_be_there() {
+                self.leave();
             }
-            self.set_fell_back(&all);
-        }
-        if is_another {
             self.forget();
+            (self.row.status, self.row.trouble_since) = (MeetingStatus::Waiting, None);
+            self.take_back(account);
         }
         self.row.provider = Some(account.provider.clone());
         self.row.integration_id = Some(account.id.clone());
+    }
+
+    fn leave(&mut self) {
+        let mut all = self.fell_back();
+        let row = &self.row;
+        let there = row.integration_id.clone().unwrap_or_default();
+        let known = all.iter().position(|fell| fell.integration_id == there);
+        let new = || FellBack {
+            provider: row.provider.clone().unwrap_or_default(),
+            integration_id: there,
+            reason: "another provider is asked".to_owned(),
+            at: self.ctx.now(),
+            until: Some(DateTime::<Utc>::UNIX_EPOCH),
+            limited: false,
+            left: true,
+            external_id: None,
+            starts_at: None,
+            ends_at: None,
+        };
+        let before = known.map_or_else(new, |at| all.remove(at));
+        let (starts_at, ends_at) = (row.starts_at, row.ends_at);
+        let left = FellBack { left: true, external_id: row.external_id.clone(), starts_at, ends_at, ..before };
+        all.insert(known.unwrap_or(all.len()), left);
+        self.set_fell_back(&all);
+    }
+
+    fn take_back(&mut self, account: &Integration) {
+        let mut all = self.fell_back();
+        let Some(fell) = all.iter_mut().find(|fell| fell.left && fell.integration_id == account.id) else { return };
+        fell.left = false;
+        let row = &mut self.row;
+        (row.status, row.external_id) = (MeetingStatus::Intended, fell.external_id.take());
+        (row.starts_at, row.ends_at) = (fell.starts_at.or(row.starts_at), fell.ends_at.or(row.ends_at));
+        self.set_fell_back(&all);
+    }
+
+    /// Nobody knows whether it is there, or how it is joined.
+    pub(super) fn is_to_be_looked_for(&self) -> bool {
+        self.is_unknown() || (self.row.external_id.is_some() && self.row.join_url.is_none())
+    }
+
+    /// Whoever comes next may ask those again who would refuse the same again.
+    pub(super) fn excuse_all(&mut self) {
+        let over = |fell: FellBack| FellBack { until: fell.until.or(Some(DateTime::<Utc>::UNIX_EPOCH)), ..fell };
+        let all: Vec<FellBack> = self.fell_back().into_iter().map(over).collect();
+        self.set_fell_back(&all);
     }
 
     /// There is no meeting any more.
@@ -160,18 +199,33 @@ impl<'a> Ledger<'a> {
         (row.external_id, row.join_url, row.host_url, row.passcode, row.made_for) = (None, None, None, None, None);
     }
 
-    /// Have what was left at other providers taken away. Asking twice is asking once.
-    pub(super) async fn clean_up(&self) -> Result<(), Failure> {
-        let left = self.fell_back().into_iter().filter(|fell| fell.left);
-        let row = &self.row;
-        let jobs: Vec<Value> =
-            left.map(|fell| left_meeting(self.ctx, row, &fell.integration_id, fell.external_id.as_deref())).collect();
-        if jobs.is_empty() { Ok(()) } else { self.ctx.enqueue(&jobs).await }
+    /// Have what was left at other providers taken away: from then on it is that job's. Asking twice is asking once.
+    pub(super) async fn clean_up(&mut self) -> Result<(), Failure> {
+        let mut all = self.fell_back();
+        let (ctx, row) = (self.ctx, &self.row);
+        let times = |fell: &FellBack| (fell.starts_at.or(row.starts_at), fell.ends_at.or(row.ends_at));
+        let of =
+            |fell: &FellBack| left_meeting(ctx, row, (&fell.integration_id, fell.external_id.as_deref()), times(fell));
+        let jobs: Vec<Value> = all.iter().filter(|fell| fell.left).map(of).collect();
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        ctx.enqueue(&jobs).await?;
+        for fell in &mut all {
+            fell.left = false;
+        }
+        self.set_fell_back(&all);
+        self.put().await
     }
 }
 
-/// The job that takes away what is left of a booking at an account.
-pub(super) fn left_meeting(ctx: &Context, row: &Meeting, integration_id: &str, external_id: Option<&str>) -> Value {
+/// The job that takes away what is left of a booking at an account, where it was to take place then.
+pub(super) fn left_meeting(
+    ctx: &Context,
+    row: &Meeting,
+    (integration_id, external_id): (&str, Option<&str>),
+    (starts_at, ends_at): (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+) -> Value {
     let key = Booking::key(&row.booking_id);
     let of = crate::kit::digest(&[integration_id, external_id.unwrap_or_default()]);
     json!({
@@ -182,8 +236,8 @@ pub(super) fn left_meeting(ctx: &Context, row: &Meeting, integration_id: &str, e
             "booking_id": row.booking_id,
             "integration_id": integration_id,
             "external_id": external_id,
-            "starts_at": row.starts_at,
-            "ends_at": row.ends_at,
+            "starts_at": starts_at,
+            "ends_at": ends_at,
         },
     })
 }

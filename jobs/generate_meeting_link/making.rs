@@ -17,7 +17,7 @@ use serde_json::json;
 use super::{accounts, ledger::Ledger, telling};
 use crate::{
     kit::{Booking, Context, Trouble, limit_ends},
-    providers::{Fault, Meeting, MeetingDraft, MeetingSettings, What, Window},
+    providers::{Fault, MadeBy, Meeting, MeetingDraft, MeetingSettings, What, Window, entry},
 };
 
 /// Somebody has to mend it, and may.
@@ -47,14 +47,15 @@ impl Making<'_> {
                 return Ok(Done(Some(json!({"skipped": format!("version {newer} of the booking came before")}))));
             }
             match row.status {
-                MeetingStatus::Created => return self.known(&ledger).await,
+                MeetingStatus::Created => return self.known(&mut ledger).await,
                 MeetingStatus::Removing | MeetingStatus::Removed => {
                     return Err(Failure::Cancelled { reason: "the booking was cancelled".to_owned() });
                 }
                 MeetingStatus::Waiting | MeetingStatus::Intended | MeetingStatus::Failed => {}
             }
         }
-        if ledger.row.version < version {
+        // Whoever comes after a failure begins anew: somebody may have mended what was wrong.
+        if ledger.row.version < version || ledger.row.status == MeetingStatus::Failed {
             ledger.begin_version(version);
         }
         let organizer = &self.booking.organizer_id;
@@ -69,7 +70,7 @@ impl Making<'_> {
             }
             let others = accounts.wanted[at + 1..].iter().any(|other| ledger.given_up(other).is_none());
             match self.ask(&mut ledger, account, others).await? {
-                Tried::Made => return self.made(&ledger).await,
+                Tried::Made => return self.made(&mut ledger).await,
                 Tried::GaveUp => {}
             }
         }
@@ -79,14 +80,14 @@ impl Making<'_> {
     /// Ask one provider, after what it may have done before was looked for.
     async fn ask(&self, ledger: &mut Ledger<'_>, account: &Integration, others: bool) -> Result<Tried, Failure> {
         let draft = MeetingDraft { event: self.booking.draft(false), settings: self.settings.clone() };
-        let is_here = ledger.row.integration_id.as_deref() == Some(account.id.as_str());
-        if is_here && ledger.is_unknown() {
+        ledger.turn_to(account);
+        if ledger.is_to_be_looked_for() {
             match self.look(ledger, account, &draft).await {
+                Ok(None) => ledger.forget(),
                 Ok(found) => self.note(ledger, found),
                 Err(trouble) => return self.trouble(ledger, account, trouble, (true, others)).await,
             }
         }
-        ledger.turn_to(account);
         let row = &mut ledger.row;
         (row.organizer_id, row.status) = (self.booking.organizer_id.clone(), MeetingStatus::Intended);
         (row.starts_at, row.ends_at) = (Some(self.booking.starts_at), Some(self.booking.ends_at));
@@ -103,7 +104,12 @@ impl Making<'_> {
                 faults::at(Point::MeetingStored);
                 Ok(Tried::Made)
             }
-            Err(trouble) => self.trouble(ledger, account, trouble, (false, others)).await,
+            Err(trouble) => {
+                // Such a meeting takes several calls: whoever refuses one of them may have made the event before.
+                let by_event = entry(&account.provider).is_some_and(|entry| entry.meetings == MadeBy::Event);
+                let unknown = by_event && matches!(trouble, Trouble::Answered(_));
+                self.trouble(ledger, account, trouble, (unknown, others)).await
+            }
         }
     }
 
@@ -165,7 +171,8 @@ impl Making<'_> {
         if let Ok(Some(row)) = now
             && !is_ours(&row)
         {
-            let left = super::ledger::left_meeting(self.ctx, &row, &account.id, ledger.row.external_id.as_deref());
+            let (there, times) = (ledger.row.external_id.as_deref(), (ledger.row.starts_at, ledger.row.ends_at));
+            let left = super::ledger::left_meeting(self.ctx, &row, (&account.id, there), times);
             self.ctx.enqueue(&[left]).await?;
         }
         Err(failure)
@@ -281,11 +288,12 @@ impl Making<'_> {
             return Failure::retry_after(after, said);
         }
         // One that may be somewhere is still to be looked for, by whoever comes next.
-        let is_unknown = ledger.is_unknown();
-        let row = &mut ledger.row;
-        if !is_unknown {
-            row.status = MeetingStatus::Failed;
+        if ledger.is_unknown() {
+            ledger.excuse_all();
+        } else {
+            ledger.row.status = MeetingStatus::Failed;
         }
+        let row = &mut ledger.row;
         (row.organizer_id, row.reason) = (self.booking.organizer_id.clone(), Some(said.clone()));
         if let Err(failure) = ledger.put().await {
             return failure;
@@ -295,14 +303,14 @@ impl Making<'_> {
     }
 
     /// It stands in the row: have everybody told.
-    async fn made(&self, ledger: &Ledger<'_>) -> Outcome {
+    async fn made(&self, ledger: &mut Ledger<'_>) -> Outcome {
         ledger.clean_up().await?;
         telling::made(self.ctx, ledger).await?;
         Ok(Done(Some(telling::result(ledger))))
     }
 
     /// It was made for this version before: by a run of this job that had no time to tell, or by another job.
-    async fn known(&self, ledger: &Ledger<'_>) -> Outcome {
+    async fn known(&self, ledger: &mut Ledger<'_>) -> Outcome {
         if ledger.row.job_id == self.ctx.id.as_str() {
             return self.made(ledger).await;
         }

@@ -19,7 +19,7 @@ pub(super) async fn run(ctx: &Context, version: i64, mut ledger: Ledger<'_>) -> 
     if row.status == MeetingStatus::Removed && row.turn > 0 {
         ledger.row.version = version;
         if ledger.row.job_id == ctx.id.as_str() {
-            return told(ctx, &ledger).await;
+            return told(ctx, &mut ledger).await;
         }
         ledger.put().await?;
         return Ok(Done(Some(json!({"skipped": "it was removed before"}))));
@@ -30,6 +30,8 @@ pub(super) async fn run(ctx: &Context, version: i64, mut ledger: Ledger<'_>) -> 
         // Before anybody is asked: who still wants to make it finds that it is not wanted.
         ledger.row.status = MeetingStatus::Removing;
         ledger.put().await?;
+        // What is left elsewhere does not wait for the one that there is.
+        ledger.clean_up().await?;
         if let Err(trouble) = remove(ctx, &ledger).await {
             let failure = trouble.failure(ctx.now());
             if let Failure::Fatal { reason } = &failure {
@@ -41,17 +43,19 @@ pub(super) async fn run(ctx: &Context, version: i64, mut ledger: Ledger<'_>) -> 
         }
     }
     (ledger.row.status, ledger.row.reason) = (MeetingStatus::Removed, None);
+    // Nobody joins it any more.
+    (ledger.row.host_url, ledger.row.passcode) = (None, None);
     ledger.put().await?;
     if is_there {
-        told(ctx, &ledger).await
+        told(ctx, &mut ledger).await
     } else {
         ledger.clean_up().await?;
         Ok(Done(Some(json!({"skipped": "there was no meeting"}))))
     }
 }
 
-/// Its links are kept until here, so that a run that comes again knows that there was one.
-async fn told(ctx: &Context, ledger: &Ledger<'_>) -> Outcome {
+/// Its id is kept, so that a run that comes again knows that there was one.
+async fn told(ctx: &Context, ledger: &mut Ledger<'_>) -> Outcome {
     ledger.clean_up().await?;
     if ledger.row.external_id.is_none() {
         return Ok(Done(Some(json!({"skipped": "there was no meeting"}))));

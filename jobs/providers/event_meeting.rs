@@ -93,7 +93,8 @@ impl Meetings for EventMeetings {
     }
 
     fn remove<'a>(&'a self, id: &'a str) -> Answering<'a, ()> {
-        self.writer.remove(id, true)
+        // The invitations are the booking's, and so is the word that it is off.
+        self.writer.remove(id, false)
     }
 
     fn find<'a>(&'a self, key: &'a EventKey, around: Window) -> Answering<'a, Option<Meeting>> {

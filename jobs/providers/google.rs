@@ -140,6 +140,8 @@ impl Google {
         // A deleted event keeps its id for good; what it was is of no use.
         let mut body = body::of(draft);
         body.insert("status".to_owned(), json!("confirmed"));
+        // Whoever was invited to it was told that it is off.
+        body.entry("attendees").or_insert_with(|| json!([]));
         self.patch(draft.key.as_str(), version(&event), body, draft).await
     }
 

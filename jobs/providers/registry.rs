@@ -201,8 +201,11 @@ pub(crate) const ENTRIES: &[Entry] = &[
         meetings: MadeBy::Provider,
         meets: Some(|opening, outbound, base| Ok(Box::new(Webex::new(session("webex", opening, outbound, base)?)))),
         scopes: &["meeting:schedules_read", "meeting:schedules_write", "spark:people_read"],
-        // Its own: 100 meetings in 24 hours for each user.
-        limits: &[Bound::meetings(Limit::window(100, Duration::from_hours(24)))],
+        // Its own: 100 meetings in 24 hours for each user. Of calls it gives no number; 10 a second is ours.
+        limits: &[
+            Bound::meetings(Limit::window(100, Duration::from_hours(24))),
+            Bound::calls(Per::Account, Limit::per_second(10)),
+        ],
     },
 ];
 

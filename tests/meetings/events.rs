@@ -58,6 +58,51 @@ fn a_booking_stands_once_in_every_calendar_until_it_is_taken_out() {
 }
 
 #[test]
+fn a_booking_and_its_meeting_are_one_event_whichever_comes_first() {
+    for event_first in [true, false] {
+        let city = City::new(House::sqlite());
+        city.video("v", "google_meet");
+        city.calendar("g", "google");
+        // The same user's.
+        city.google.desk().admit("sandbox-token-g", "v");
+        let worker = city.house.worker();
+        let event = |id: &str| {
+            city.run(id, "create_calendar_event", &write(1, 9));
+            city.until_events_are("b-1", &[("g", "created")]);
+        };
+        if event_first {
+            event("event");
+        }
+        let made = city.run("link", "generate_meeting_link", &write(1, 9));
+        if !event_first {
+            event("event");
+        }
+        let there = city.standing("google", "v");
+        assert_eq!(there.len(), 1, "{there:?}");
+        assert_eq!(there[0]["hangoutLink"], made["join_url"], "{there:?}");
+        assert_eq!(there[0]["attendees"][0]["email"], "guest@example.org", "{there:?}");
+        assert_eq!(city.google.mails().len(), 1, "the guest is told once");
+        worker.stop();
+    }
+}
+
+#[test]
+fn a_booking_of_another_organizer_leaves_the_calendars_of_the_former() {
+    let city = city(House::sqlite());
+    city.add("calendar", "somebody", "other", "google");
+    let worker = city.house.worker();
+    city.run("one", "create_calendar_event", &write(1, 9));
+    city.until_events_are("b-1", &[("g", "created"), ("o", "created")]);
+    let mut given = write(2, 9);
+    given["booking"]["organizer_id"] = json!("somebody");
+    city.run("given", "create_calendar_event", &given);
+    city.until_events_are("b-1", &[("g", "removed"), ("o", "removed"), ("other", "created")]);
+    assert!(city.standing("google", "g").is_empty() && city.standing("outlook", "o").is_empty());
+    assert_eq!(city.standing("google", "other").len(), 1);
+    worker.stop();
+}
+
+#[test]
 fn a_removal_that_comes_first_wins_over_what_was_asked_for_before() {
     let city = city(House::sqlite());
     let worker = city.house.worker();

@@ -26,6 +26,7 @@ fn falls_back(city: &City, because: &str) {
     assert!(made["fell_back_from"][0]["provider"] == "zoom" && reason.contains(because), "{made}");
     assert_eq!(city.webex.meetings().len(), 1);
     until("nothing is left at the first one", || city.zoom.meetings().is_empty());
+    assert!(!city.row("b-1").fell_back.contains("\"left\":true"), "it is the other job's from now on");
     let lines = city.house.json(&["logs", "--booking", "b-1", "--failed"]);
     assert!(lines[0]["message"].as_str().is_some_and(|line| line.contains("zoom does not make")), "{lines}");
     city.tells_no_secret(&worker.stop());
@@ -95,5 +96,87 @@ fn when_nobody_makes_it_the_reasons_of_all_are_told() {
     let end = city.end("one");
     let reason = end["reason"].as_str().unwrap_or_default();
     assert!(end["outcome"] == "dead" && reason.contains("zoom:") && reason.contains("webex:"), "{end}");
+    // Somebody has mended it: whoever comes after the failure asks again, in the same version.
+    assert_eq!(city.run("two", "generate_meeting_link", &wanted(1))["provider"], "zoom");
+    worker.stop();
+}
+
+#[test]
+fn a_provider_that_is_returned_to_is_looked_at_before_it_is_asked() {
+    let city = city();
+    city.zoom.desk().script("POST", "meetings", [Trouble::LostAnswer]);
+    city.webex.desk().script("POST", "meetings", [Trouble::Status(400)]);
+    let worker = city.house.worker();
+    city.push("one", "generate_meeting_link", &wanted(1));
+    assert_eq!(city.end("one")["outcome"], "dead");
+    let made = city.run("two", "generate_meeting_link", &wanted(2));
+    assert!(made["provider"] == "zoom" && made["join_url"].is_string(), "{made}");
+    assert_eq!((city.zoom.made(), city.zoom.meetings().len()), (1, 1), "the one that was there");
+    worker.stop();
+}
+
+#[test]
+fn what_was_left_elsewhere_goes_while_the_meeting_itself_cannot_be_removed() {
+    let city = city();
+    city.zoom.desk().script("POST", "meetings", [Trouble::LostAnswer]);
+    city.webex.desk().script("POST", "meetings", [Trouble::LostAnswer]);
+    city.webex.desk().script("GET", "", std::iter::repeat_n(Trouble::Status(503), 50));
+    let worker = city.house.worker();
+    city.push("one", "generate_meeting_link", &wanted(1));
+    until("both have one", || city.zoom.made() == 1 && city.webex.made() == 1);
+    let cancelled = json!({"booking": {"id": "b-1", "version": 2}, "cancelled": true});
+    city.push("cancel", "generate_meeting_link", &cancelled);
+    until("the first is gone", || city.zoom.meetings().is_empty());
+    assert_eq!(city.webex.meetings().len(), 1);
+    drop(worker);
+}
+
+/// Meet is wanted most, and Zoom next.
+fn of_google() -> (City, Value) {
+    let city = City::new(House::sqlite().set("LIAISON_MEETINGS__GIVE_UP_AFTER", "0s"));
+    city.video("v", "google_meet");
+    city.video("z", "zoom");
+    (city, json!({"booking": booking("b-1", 1, 9), "providers": ["google_meet", "zoom"]}))
+}
+
+#[test]
+fn an_event_without_the_meeting_that_it_was_made_for_goes() {
+    let (city, wanted) = of_google();
+    city.google.no_meetings();
+    let worker = city.house.worker();
+    assert_eq!(city.run("one", "generate_meeting_link", &wanted)["provider"], "zoom");
+    until("no event is left", || city.standing("google", "v").is_empty());
+    assert_eq!(city.google.mails(), [], "nobody was told of it");
+    worker.stop();
+}
+
+#[test]
+fn the_event_of_the_booking_stays_when_its_meeting_is_made_elsewhere() {
+    let (city, wanted) = of_google();
+    city.calendar("g", "google");
+    // The same user's.
+    city.google.desk().admit("sandbox-token-g", "v");
+    let worker = city.house.worker();
+    city.run("event", "create_calendar_event", &json!({"booking": booking("b-1", 1, 9)}));
+    city.until_events_are("b-1", &[("g", "created")]);
+    city.google.desk().script("PATCH", "events", [Trouble::Status(400)]);
+    assert_eq!(city.run("one", "generate_meeting_link", &wanted)["provider"], "zoom");
+    let runs = || city.house.json(&["runs", "list", "--job", "remove_left_meeting"]);
+    until("what was left is judged", || runs()[0]["outcome"] == "done");
+    assert!(runs()[0]["result"].as_str().is_some_and(|said| said.contains("event in a calendar")), "{}", runs());
+    assert_eq!(city.standing("google", "v").len(), 1);
+    worker.stop();
+}
+
+#[test]
+fn who_refuses_and_may_have_it_all_the_same_is_asked_again_after_the_failure() {
+    let city = City::new(House::sqlite());
+    city.video("v", "google_meet");
+    city.google.desk().script("POST", "events", [Trouble::Status(400)]);
+    let worker = city.house.worker();
+    let wanted = json!({"booking": booking("b-1", 1, 9)});
+    city.push("one", "generate_meeting_link", &wanted);
+    assert_eq!(city.end("one")["outcome"], "dead");
+    assert_eq!(city.run("two", "generate_meeting_link", &wanted)["provider"], "google_meet");
     worker.stop();
 }

@@ -22,7 +22,10 @@ pub(super) fn of(draft: &Draft) -> Map<String, Value> {
     put("location", json!(draft.place()));
     put("start", time(draft.start, draft.zone));
     put("end", time(draft.end, draft.zone));
-    put("attendees", Value::Array(draft.attendees.iter().map(attendee).collect()));
+    // Whoever makes the meeting invites nobody: that is for whoever writes the booking into the same event.
+    if !draft.with_meeting {
+        put("attendees", Value::Array(draft.attendees.iter().map(attendee).collect()));
+    }
     put("reminders", reminders(draft.reminders.as_deref()));
     if draft.with_meeting {
         put("conferenceData", conference(draft));
@@ -68,13 +71,9 @@ pub(super) fn changes(event: &Value, draft: &Draft) -> Map<String, Value> {
     if let Some(attendees) = wanted.get_mut("attendees") {
         keep_answers(attendees, event.get("attendees"));
     }
-    match (&event["conferenceData"], draft.with_meeting) {
-        (Value::Null, true) => drop(wanted.insert("conferenceData".to_owned(), conference(draft))),
-        // What we had made, and nobody else's.
-        (data, false) if data["createRequest"]["requestId"] == draft.key.as_str() => {
-            wanted.insert("conferenceData".to_owned(), Value::Null);
-        }
-        _ => {}
+    // A draft of no meeting takes none away: the booking's meeting stands in the same event.
+    if draft.with_meeting && event["conferenceData"].is_null() {
+        wanted.insert("conferenceData".to_owned(), conference(draft));
     }
     wanted
 }
@@ -203,15 +202,16 @@ mod tests {
     }
 
     #[test]
-    fn only_a_meeting_of_ours_is_taken_away() {
+    fn a_meeting_is_asked_for_once_and_never_taken_away() {
         let mut event = stands(&draft());
         event["conferenceData"] = json!({"conferenceId": "abc", "entryPoints": []});
         assert!(changes(&event, &draft()).is_empty());
         event["conferenceData"]["createRequest"] = json!({"requestId": draft().key.as_str()});
-        assert_eq!(changes(&event, &draft())["conferenceData"], Value::Null);
+        assert!(changes(&event, &draft()).is_empty());
         let with = Draft { with_meeting: true, ..draft() };
         assert!(changes(&event, &with).is_empty());
-        assert!(changes(&stands(&draft()), &with).contains_key("conferenceData"));
+        let asked = changes(&stands(&draft()), &with);
+        assert_eq!(asked.keys().collect::<Vec<_>>(), ["conferenceData"], "whoever is invited stays so");
     }
 
     #[test]

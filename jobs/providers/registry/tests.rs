@@ -43,6 +43,7 @@ fn every_name_is_that_of_one_provider_and_every_limit_can_be_kept() {
         for bound in entry.limits {
             bound.limit.check().unwrap_or_else(|why| panic!("{}: {why}", entry.name));
         }
+        assert!(entry.limits.iter().any(|bound| bound.what == What::Calls), "{}: of calls", entry.name);
     }
 }
 

@@ -10,7 +10,13 @@ mod round;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use liaison_queue::{
@@ -70,7 +76,8 @@ impl Job for SyncCalendarEvents {
             return Ok(done);
         }
         let (now, began) = (|| ctx.now(), ctx.now());
-        let provider = Provider { ctx, calendar: &calendar, client: Shared::default() };
+        let provider =
+            Provider { ctx, calendar: &calendar, client: Shared::default(), settled: AtomicBool::new(false) };
         let work = round::Work { store, settings, calendar: &calendar, job_id: ctx.id.as_str(), now: &now };
         match work.run(&provider, &asked, later(began, TURN)).await {
             Ok(report) => finish(ctx, &calendar, &report).await,
@@ -106,6 +113,8 @@ struct Provider<'a> {
     calendar: &'a CalendarSync,
     /// One for all pages: it knows where the calendar is, and what a list had.
     client: Shared,
+    /// The calendar that was found is written down.
+    settled: AtomicBool,
 }
 
 impl Source for Provider<'_> {
@@ -113,9 +122,27 @@ impl Source for Provider<'_> {
         let at = at.map(str::to_owned);
         let ask = |client: Arc<dyn Calendar>| {
             let at = at.clone();
-            async move { client.changes(at.as_deref(), window).await }
+            async move { Ok((client.changes(at.as_deref(), window).await?, client.which())) }
         };
-        self.ctx.with_calendar(self.calendar, &self.client, ask).await
+        Ok(match self.ctx.with_calendar(self.calendar, &self.client, ask).await? {
+            Ok((page, found)) => {
+                self.settle(found).await?;
+                Ok(page)
+            }
+            Err(fault) => Err(fault),
+        })
+    }
+}
+
+impl Provider<'_> {
+    /// The calendar that was found is the one from now on: a new one beside it takes not its place.
+    async fn settle(&self, found: Option<String>) -> Result<(), Failure> {
+        let Some(found) = found.filter(|_| self.calendar.calendar_id.is_none()) else { return Ok(()) };
+        if self.settled.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (store, server) = (self.ctx.store()?, self.calendar.server_url.as_deref());
+        store.calendar_was_found(&self.calendar.integration_id, server, &found).await.map_err(|fault| again(&fault))
     }
 }
 

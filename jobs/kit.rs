@@ -24,7 +24,7 @@ mod written;
 
 pub(crate) use booking::{Booking, Name, event_lock, meeting_lock, store_failure};
 pub use calendars::CalendarSettings;
-pub(crate) use calling::{Called, again};
+pub(crate) use calling::{Called, Shared, again};
 pub use context::{Context, Surroundings};
 pub(crate) use desk::{Trouble, limit_ends};
 pub(crate) use job::Job;

@@ -43,6 +43,11 @@ pub(crate) trait Calendar: Send + Sync {
     /// One page of what changed. `at` is what the page before, or the last page of the round before, said; none begins
     /// a full round over the window.
     fn changes<'a>(&'a self, at: Option<&'a str>, window: Window) -> Answering<'a, Page>;
+
+    /// Which calendar it is, if nobody said that and it had to be looked for: another time another one may be found.
+    fn which(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A calendar that can be written. Every call says what shall be, so that it may be made again.

@@ -10,7 +10,13 @@ mod round;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use liaison_queue::{
@@ -24,10 +30,10 @@ use serde_json::json;
 use self::round::{Asked, Halt, Report, Source};
 use crate::{
     kit::{
-        Called, Context, Job, Sample, again,
+        Called, Context, Job, Sample, Shared, again,
         calendars::{later, line, reconcile_envelope},
     },
-    providers::{Fault, Page, Window},
+    providers::{Calendar, Fault, Page, Window},
 };
 
 /// What a run does not finish in this time it leaves to the next one, which comes at once: slots are for all.
@@ -70,12 +76,18 @@ impl Job for SyncCalendarEvents {
             return Ok(done);
         }
         let (now, began) = (|| ctx.now(), ctx.now());
-        let provider = Provider { ctx, calendar: &calendar };
+        let provider =
+            Provider { ctx, calendar: &calendar, client: Shared::default(), settled: AtomicBool::new(false) };
         let work = round::Work { store, settings, calendar: &calendar, job_id: ctx.id.as_str(), now: &now };
         match work.run(&provider, &asked, later(began, TURN)).await {
             Ok(report) => finish(ctx, &calendar, &report).await,
-            Err(Halt::Failure(failure)) => stopped(ctx, &calendar, failure).await,
-            Err(Halt::Fault(fault)) => met(ctx, &calendar, fault).await,
+            Err(halt) => {
+                hand_on(ctx, &calendar).await;
+                match halt {
+                    Halt::Failure(failure) => stopped(ctx, &calendar, failure).await,
+                    Halt::Fault(fault) => met(ctx, &calendar, fault).await,
+                }
+            }
         }
     }
 }
@@ -99,16 +111,38 @@ impl SyncCalendarEvents {
 struct Provider<'a> {
     ctx: &'a Context,
     calendar: &'a CalendarSync,
+    /// One for all pages: it knows where the calendar is, and what a list had.
+    client: Shared,
+    /// The calendar that was found is written down.
+    settled: AtomicBool,
 }
 
 impl Source for Provider<'_> {
     async fn page(&self, at: Option<&str>, window: Window) -> Called<Page> {
         let at = at.map(str::to_owned);
-        let ask = |client: Box<dyn crate::providers::Calendar>| {
+        let ask = |client: Arc<dyn Calendar>| {
             let at = at.clone();
-            async move { client.changes(at.as_deref(), window).await }
+            async move { Ok((client.changes(at.as_deref(), window).await?, client.which())) }
         };
-        self.ctx.with_calendar(self.calendar, ask).await
+        Ok(match self.ctx.with_calendar(self.calendar, &self.client, ask).await? {
+            Ok((page, found)) => {
+                self.settle(found).await?;
+                Ok(page)
+            }
+            Err(fault) => Err(fault),
+        })
+    }
+}
+
+impl Provider<'_> {
+    /// The calendar that was found is the one from now on: a new one beside it takes not its place.
+    async fn settle(&self, found: Option<String>) -> Result<(), Failure> {
+        let Some(found) = found.filter(|_| self.calendar.calendar_id.is_none()) else { return Ok(()) };
+        if self.settled.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (store, server) = (self.ctx.store()?, self.calendar.server_url.as_deref());
+        store.calendar_was_found(&self.calendar.integration_id, server, &found).await.map_err(|fault| again(&fault))
     }
 }
 
@@ -144,9 +178,21 @@ async fn finish(ctx: &Context, calendar: &CalendarSync, report: &Report) -> Outc
     Ok(Done(Some(result)))
 }
 
+/// It ends early, perhaps for long: pages that were written before count all the same. Whoever cannot ask leaves marks in
+/// the mirror, by which the next run does.
+async fn hand_on(ctx: &Context, calendar: &CalendarSync) {
+    let Ok(store) = ctx.store() else { return };
+    let id = &calendar.integration_id;
+    if store.calendar_sync(id).await.is_ok_and(|now| now.is_some_and(|now| now.changed)) {
+        let _ = ctx.enqueue(&[reconcile_envelope(id, &ctx.queue())]).await;
+    }
+}
+
 /// It ended before the provider could say anything.
 async fn stopped(ctx: &Context, calendar: &CalendarSync, failure: Failure) -> Outcome {
-    let Failure::Fatal { reason } = &failure else { return Err(failure) };
+    if !matches!(failure, Failure::Fatal { .. }) {
+        return Err(failure);
+    }
     // The keeper of tokens may have found out that they are taken no more, and told its owner.
     let now = ctx.store()?.calendar_sync(&calendar.integration_id).await.map_err(|fault| again(&fault))?;
     if let Some(now) = now
@@ -154,7 +200,7 @@ async fn stopped(ctx: &Context, calendar: &CalendarSync, failure: Failure) -> Ou
     {
         return Ok(done);
     }
-    count(ctx, calendar, reason).await?;
+    // What is no fault of the provider's, as a database that cannot be written to, is none of the account's either.
     Err(failure)
 }
 

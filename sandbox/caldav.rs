@@ -6,7 +6,7 @@
 use crate::desk::{Api, Desk, Refusal, Said};
 use crate::form::{base64, decode};
 use crate::http::Request;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,6 +42,8 @@ struct State {
     host: String,
     /// Objects are stored as they should be, and not as they were sent.
     rewrites: bool,
+    /// By name, what is said of an object in its place; nothing at all, if none.
+    withheld: HashMap<String, VecDeque<Option<u16>>>,
     /// Where the well-known place leads.
     leads_to: Option<String>,
 }
@@ -153,6 +155,11 @@ impl CalDavServer {
         self.shared.lock().rewrites = true;
     }
 
+    /// Do not give the object of this name, one time for each of these: say this status of it, or, if none, nothing.
+    pub fn withhold(&self, name: &str, times: impl IntoIterator<Item = Option<u16>>) {
+        self.shared.lock().withheld.entry(name.to_owned()).or_default().extend(times);
+    }
+
     /// The well-known place leads there.
     pub fn lead_to(&self, url: &str) {
         self.shared.lock().leads_to = Some(url.to_owned());
@@ -254,11 +261,16 @@ impl State {
             return self.sync(who, body);
         }
         let base = format!("{}/dav/{who}/work/", self.host);
+        let mut withheld = std::mem::take(&mut self.withheld);
         let calendar = self.of(who);
         let mut text = String::new();
         if body.contains("calendar-multiget") {
             for href in between(body, "<d:href>", "</d:href>") {
                 let name = decode(href.rsplit('/').next().unwrap_or_default());
+                if let Some(instead) = withheld.get_mut(&name).and_then(VecDeque::pop_front) {
+                    text += &instead.map(|status| gone(href, status)).unwrap_or_default();
+                    continue;
+                }
                 text += &match calendar.get(&name) {
                     Some((version, object)) => {
                         let data = escape(object);
@@ -274,6 +286,7 @@ impl State {
                 text += &found(&format!("{base}{name}"), &format!("<getetag>\"{version}\"</getetag>"));
             }
         }
+        self.withheld = withheld;
         multistatus(&text)
     }
 

@@ -5,7 +5,7 @@ use diesel::{QueryDsl as _, RunQueryDsl as _};
 
 use crate::connection::{AnyConnection, Purpose};
 use crate::recording_tests::{at, exit, record};
-use crate::schema::{calendar_events, odd_events};
+use crate::schema::calendar_events;
 use crate::test_database::{TestDatabase, on_both};
 use crate::{
     Added, Applied, Block, BlockedTime, CalendarSync, EventTime, Exit, Fact, IntegrationKind, Line, LogEntry,
@@ -51,7 +51,7 @@ pub(crate) fn event(id: &str, hour: i64) -> MirroredEvent {
     }
 }
 
-fn of_series(id: &str, series: &str, hour: i64) -> MirroredEvent {
+pub(crate) fn of_series(id: &str, series: &str, hour: i64) -> MirroredEvent {
     MirroredEvent { series_id: Some(series.to_owned()), uid: None, ..event(id, hour) }
 }
 
@@ -76,7 +76,7 @@ fn round(sync: &CalendarSync, kind: RoundKind) -> OpenRound {
     })
 }
 
-async fn page(store: &Store, id: &str, kind: RoundKind, changes: Vec<Observed>, end: RoundEnd) -> Applied {
+pub(crate) async fn page(store: &Store, id: &str, kind: RoundKind, changes: Vec<Observed>, end: RoundEnd) -> Applied {
     let sync = sync(store, id).await;
     let mut round = round(&sync, kind);
     round.pages += 1;
@@ -125,7 +125,7 @@ async fn blocked(store: &Store) -> Vec<BlockedTime> {
     store.blocked_times("org", at(-1), 1_000).await.expect("list")
 }
 
-async fn busy(store: &Store) -> Vec<String> {
+pub(crate) async fn busy(store: &Store) -> Vec<String> {
     blocked(store).await.into_iter().filter_map(|block| block.external_event_id).collect()
 }
 
@@ -321,27 +321,6 @@ fn days_move_when_the_zone_of_the_calendar_does() {
         assert_eq!((portion.events, portion.updated), (1, 1));
         let days: Vec<_> = blocked(&store).await.into_iter().filter(|block| block.all_day).collect();
         assert_eq!(days[0].ends_at - days[0].starts_at, TimeDelta::hours(23), "clocks are put forward on it");
-    });
-}
-
-#[test]
-fn what_cannot_be_understood_is_kept_aside_until_it_can() {
-    on_both(&async |database| {
-        let store = database.store().await;
-        add(&store, "a").await;
-        let odd = |id: &str| Observed::Odd { id: id.to_owned(), reason: "it ends before it begins".to_owned() };
-        let kept = || {
-            let rows = odd_events::table.select((odd_events::event_id, odd_events::reason));
-            rows.order(odd_events::event_id).load::<(String, String)>(&mut connection(database)).expect("rows")
-        };
-        full(&store, "a", vec![odd("x"), is(event("e1", 1)), odd("y")]).await;
-        more(&store, "a", vec![odd("x")]).await;
-        assert_eq!(kept().iter().map(|row| row.0.as_str()).collect::<Vec<_>>(), ["x", "y"]);
-        more(&store, "a", vec![is(event("x", 2)), Observed::Gone("y".to_owned())]).await;
-        assert_eq!(kept(), []);
-        let many = (0..1_010).map(|n| odd(&format!("z{n}"))).collect();
-        more(&store, "a", many).await;
-        assert_eq!(kept().len(), 1_000, "there is a limit to it");
     });
 }
 

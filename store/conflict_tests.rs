@@ -134,3 +134,20 @@ fn what_is_no_conflict_is_none() {
         assert_eq!((later.created, later.conflicts), (1, 0), "it is over");
     });
 }
+
+#[test]
+fn calendars_of_one_organizer_that_change_at_once_find_each_other() {
+    on_both(&async |database| {
+        let (one, other) = (database.store().await, database.store().await);
+        add(&one, "a").await;
+        add(&one, "b").await;
+        for hour in 1..=20 {
+            full(&one, "a", vec![is(event(&format!("a{hour}"), hour))]).await;
+            full(&one, "b", vec![is(event(&format!("b{hour}"), hour))]).await;
+            let (first, second) =
+                tokio::join!(one.reconcile("a", 10, at(0), judge), other.reconcile("b", 10, at(0), judge));
+            let found = first.expect("reconcile").conflicts + second.expect("reconcile").conflicts;
+            assert_eq!(found, 1, "hour {hour}");
+        }
+    });
+}

@@ -46,6 +46,8 @@ mod grant_tests;
 #[cfg(test)]
 mod keeping_tests;
 #[cfg(test)]
+mod odd_event_tests;
+#[cfg(test)]
 mod recording_tests;
 #[cfg(test)]
 mod repeating_tests;

@@ -4,7 +4,14 @@
 //! all daemons; what may pass is tried again; a grant that is taken no more disconnects the account, and its owner is told
 //! once. A process that dies after the account was disconnected leaves that in its row: the next job of the account tells.
 
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use liaison_queue::{clock::Millis, outcome::Failure};
@@ -23,11 +30,40 @@ const OURS: Duration = Duration::from_mins(5);
 /// most. Telling again is telling once.
 const TELL_AGAIN: TimeDelta = TimeDelta::days(1);
 
+/// A client that calls share, as long as its token is the same: what one of them found out the next need not ask for.
+#[derive(Default)]
+pub(crate) struct Shared(Mutex<Option<(AccessToken, Arc<dyn Calendar>)>>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The client of this token: the one that is kept, or else one that is opened.
+    fn of(
+        &self,
+        token: &AccessToken,
+        open: impl FnOnce() -> Result<Box<dyn Calendar>, Fault>,
+    ) -> Result<Arc<dyn Calendar>, Fault> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((of, client)) if of.secret() == token.secret() => Ok(Arc::clone(client)),
+            Some(_) | None => {
+                let client: Arc<dyn Calendar> = Arc::from(open()?);
+                *kept = Some((token.clone(), Arc::clone(&client)));
+                Ok(client)
+            }
+        }
+    }
+}
+
 /// What a call came to.
 pub(crate) type Called<T> = Result<Result<T, Fault>, Failure>;
 
 impl Context {
-    /// Call the provider of a calendar. What the provider did not like is a fault; what is no matter of the provider, as a
+    /// Call the provider of a calendar, with the client that is shared, or one that is shared from now on. What the provider did not like is a fault; what is no matter of the provider, as a
     /// limit that has to be waited for, is a failure.
     ///
     /// # Errors
@@ -35,7 +71,8 @@ impl Context {
     pub(crate) async fn with_calendar<T, F>(
         &self,
         calendar: &CalendarSync,
-        call: impl Fn(Box<dyn Calendar>) -> F + Send + Sync,
+        shared: &Shared,
+        call: impl Fn(Arc<dyn Calendar>) -> F + Send + Sync,
     ) -> Called<T>
     where
         T: Send,
@@ -46,10 +83,10 @@ impl Context {
             return Ok(Err(Fault::Misconfigured { why }));
         };
         let account = AccountId::new(IntegrationKind::Calendar, calendar.integration_id.clone());
-        let call = &call;
-        self.with_token(&account, move |token| async move {
+        let (call, refused) = (&call, &AtomicUsize::new(0));
+        let called = self.with_token(&account, move |token| async move {
             let _permits = self.pass_provider(calendar, What::Calls).await?;
-            let fault = match self.open(entry, calendar, &token) {
+            let fault = match shared.of(&token, || self.open(entry, calendar, &token)) {
                 Ok(client) => match call(client).await {
                     Ok(done) => return Ok(Ok(done)),
                     Err(fault) => fault,
@@ -59,11 +96,20 @@ impl Context {
             match fault {
                 // There is no other password to try.
                 Fault::Unauthorized { why } if has_password(entry) => Ok(Err(Fault::Reconnect { why })),
-                Fault::Unauthorized { .. } => Err(Denied::Unauthorized),
+                Fault::Unauthorized { .. } => {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                    Err(Denied::Unauthorized)
+                }
                 fault => Ok(Err(fault)),
             }
-        })
-        .await
+        });
+        match called.await {
+            // A token that was refreshed right before is refused as well: that is the provider's word.
+            Err(Failure::Fatal { reason: why }) if refused.load(Ordering::Relaxed) > 1 => {
+                Ok(Err(Fault::Unauthorized { why }))
+            }
+            called => called,
+        }
     }
 
     fn open(&self, entry: &Entry, calendar: &CalendarSync, token: &AccessToken) -> Result<Box<dyn Calendar>, Fault> {
@@ -156,4 +202,33 @@ pub(crate) fn has_password(entry: &Entry) -> bool {
 
 fn disconnected(calendar: &CalendarSync) -> String {
     format!("calendar:{} is disconnected, its owner has to connect it again", calendar.integration_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::providers::{Answering, Page, Window};
+
+    struct Silent;
+
+    impl Calendar for Silent {
+        fn changes<'a>(&'a self, _at: Option<&'a str>, _window: Window) -> Answering<'a, Page> {
+            Box::pin(async { Err(Fault::Retry { after: None, why: "it says nothing".to_owned() }) })
+        }
+    }
+
+    #[test]
+    fn a_client_is_opened_once_for_each_token() {
+        let (shared, mut opened) = (Shared::default(), 0);
+        for token in ["one", "one", "two", "two", "one"] {
+            let open = || {
+                opened += 1;
+                Ok(Box::new(Silent) as Box<dyn Calendar>)
+            };
+            assert!(shared.of(&AccessToken::new(token.to_owned()), open).is_ok());
+        }
+        assert_eq!(opened, 3);
+        let refused = || Err(Fault::Misconfigured { why: "no server".to_owned() });
+        assert!(shared.of(&AccessToken::new("three".to_owned()), refused).is_err());
+    }
 }

@@ -128,6 +128,11 @@ impl Calendar for CalDav {
     fn changes<'a>(&'a self, at: Option<&'a str>, window: Window) -> Answering<'a, Page> {
         Box::pin(self.page(at, window))
     }
+
+    fn which(&self) -> Option<String> {
+        let is_given = self.calendar.is_some();
+        self.here.get().filter(|_| !is_given).map(|here| here.url.to_string())
+    }
 }
 
 impl CalendarWriter for CalDav {

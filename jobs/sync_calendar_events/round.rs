@@ -25,6 +25,8 @@ use crate::{
 const MAX_RESTARTS: i32 = 3;
 /// A round that has been under way for so long begins anew: cursors of pages live for hours.
 const MAX_AGE: TimeDelta = TimeDelta::hours(24);
+/// Pages that are not looked at for circles: so many of one look are no circle yet.
+const PATIENCE: i32 = 64;
 /// When nothing has changed, that is written down so often.
 const NOTED_EVERY: TimeDelta = TimeDelta::hours(1);
 
@@ -90,12 +92,12 @@ impl Work<'_> {
                 Err(fault) => return Err(Halt::Fault(fault)),
             };
             round.pages = round.pages.saturating_add(1);
-            if let Some(why) = self.goes_round(&mut round, &page) {
+            if let Some(fault) = self.goes_round(&mut round, &page) {
                 if round.kind == RoundKind::Full {
                     self.abandon(step).await?;
-                    return Err(Halt::Fault(Fault::Refused { why }));
+                    return Err(Halt::Fault(fault));
                 }
-                round = self.restart(round, step, why).await?;
+                round = self.restart(round, step, fault.why().to_owned()).await?;
                 continue;
             }
             if self.is_quiet(&round, &page) {
@@ -231,19 +233,25 @@ impl Work<'_> {
     }
 
     /// Whether the provider sends pages without an end. One of them is compared with all that follow, and replaced by a
-    /// later one each time their number has doubled: so every circle is found, however long it is.
-    fn goes_round(&self, round: &mut OpenRound, page: &Page) -> Option<String> {
+    /// later one each time their number has doubled: so every circle is found, however long it is. Clients that know the
+    /// circles of their provider find them before this begins to look.
+    fn goes_round(&self, round: &mut OpenRound, page: &Page) -> Option<Fault> {
         let Next::Page(next) = &page.next else { return None };
         if u32::try_from(round.pages).is_ok_and(|pages| pages >= self.settings.max_pages) {
             let most = self.settings.max_pages;
-            return Some(format!("{} sends more than {most} pages ([calendars] max_pages)", self.calendar.provider));
+            let why = format!("{} sends more than {most} pages ([calendars] max_pages)", self.calendar.provider);
+            return Some(Fault::Refused { why });
+        }
+        if round.pages < PATIENCE {
+            return None;
         }
         let mark = match page.changes.as_slice() {
             [] => digest(&["position", next]),
             changes => digest(&["changes", &format!("{changes:?}")]),
         };
         if round.landmark.as_ref() == Some(&mark) {
-            return Some(format!("{} sends the same pages again and again", self.calendar.provider));
+            let why = format!("{} sends the same pages again and again", self.calendar.provider);
+            return Some(Fault::Retry { after: None, why });
         }
         if u32::try_from(round.pages).is_ok_and(u32::is_power_of_two) {
             round.landmark = Some(mark);

@@ -63,7 +63,7 @@ impl House {
 
     async fn sync_at(&self, id: &str, provider: &Provider, asked: Asked, now: DateTime<Utc>) -> Result<Report, Halt> {
         let calendar = self.state(id).await;
-        let settings = CalendarSettings { max_pages: 50, ..CalendarSettings::default() };
+        let settings = CalendarSettings { max_pages: 100, ..CalendarSettings::default() };
         let work =
             Work { store: &self.store, settings: &settings, calendar: &calendar, job_id: "job", now: &move || now };
         work.run(provider, &asked, now + TimeDelta::minutes(1)).await
@@ -208,13 +208,27 @@ async fn circles_are_found_and_end_in_a_full_round() {
     provider.book(|book| book.circles = true);
     let done = house.sync("a", &provider).await.expect("well");
     assert_eq!((done.kind, done.restarts), (RoundKind::Full, 1));
-    assert!(provider.book(|book| book.asked) < 10, "it was found soon");
+    assert!(provider.book(|book| book.asked) < 80, "it was found soon");
+    assert_eq!(house.busy("a").await, provider.truth());
+}
+
+/// It is the provider that has to mend it: nothing counts on the account.
+#[tokio::test]
+async fn a_full_round_that_goes_in_circles_is_tried_again_later() {
+    let (house, provider) = (House::new().await, Provider::of(3, 1));
+    house.add("a").await;
+    provider.book(|book| book.circles_at_once = true);
+    let ended = house.sync("a", &provider).await;
+    assert!(matches!(&ended, Err(Halt::Fault(Fault::Retry { why, .. })) if why.contains("again")), "{ended:?}");
+    assert_eq!((house.state("a").await.open, house.state("a").await.sync_errors), (None, 0));
+    provider.book(|book| book.circles_at_once = false);
+    assert_eq!(house.sync("a", &provider).await.expect("well").kind, RoundKind::Full);
     assert_eq!(house.busy("a").await, provider.truth());
 }
 
 #[tokio::test]
 async fn a_round_of_more_pages_than_there_may_be_is_refused() {
-    let (house, provider) = (House::new().await, Provider::of(60, 1));
+    let (house, provider) = (House::new().await, Provider::of(110, 1));
     house.add("a").await;
     let ended = house.sync("a", &provider).await;
     assert!(matches!(&ended, Err(Halt::Fault(Fault::Refused { why })) if why.contains("max_pages")), "{ended:?}");

@@ -135,13 +135,14 @@ fn reconcile(
     now: DateTime<Utc>,
     judge: &impl Fn(&MirroredEvent) -> Option<Block>,
 ) -> QueryResult<Portion> {
-    lock(connection, integration)?;
     let organizer: Option<String> = calendar_integrations::table
         .find(integration)
         .select(calendar_integrations::organizer_id)
         .first(connection)
         .optional()?;
     let Some(organizer) = organizer else { return Ok(Portion::default()) };
+    clashes::lock(connection, &organizer)?;
+    lock(connection, integration)?;
     let rows = mirror::changed(connection, integration, limit)?;
     let events = rows.len();
     let (mut wanted, mut there, mut gone): (BTreeMap<String, Option<Written>>, _, _) =

@@ -114,6 +114,7 @@ impl Store {
         use blocked_times as blocks;
         let (organizer, limit) = (organizer_id.to_owned(), limit.clamp(1, MAX_ROWS));
         let work = move |connection: &mut AnyConnection| {
+            lock(connection, &organizer)?;
             let unlooked = "source = 'manual' AND (checked_at IS NULL OR checked_at <> updated_at)";
             let ids: Vec<String> = blocks::table
                 .filter(blocks::organizer_id.eq(&organizer))
@@ -147,6 +148,7 @@ impl Store {
     ) -> Result<usize, StoreError> {
         let organizer = organizer_id.to_owned();
         let work = move |connection: &mut AnyConnection| {
+            lock(connection, &organizer)?;
             let closed = diesel::sql_query(include_str!("close_conflicts.sql"))
                 .bind::<Timestamp, _>(now.naive_utc())
                 .bind::<Text, _>(&organizer)
@@ -162,6 +164,18 @@ impl Store {
     }
 }
 
+/// Nobody else looks for conflicts of this organizer until the end of this transaction: two calendars that change at once
+/// would not see what the other one blocks. `SQLite` has one writer anyway.
+pub(super) fn lock(connection: &mut AnyConnection, organizer: &str) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Sqlite(_) => Ok(()),
+        AnyConnection::Postgres(connection) => {
+            let turn = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+            diesel::sql_query(turn).bind::<Text, _>(organizer).execute(connection).map(drop)
+        }
+    }
+}
+
 /// Keep what these overlap, as far as it is new. How many conflicts are.
 pub(super) fn record(connection: &mut AnyConnection, blocks: &[&str], now: DateTime<Utc>) -> QueryResult<usize> {
     let rows = find(connection, blocks, now)?;
@@ -174,8 +188,11 @@ pub(super) fn record(connection: &mut AnyConnection, blocks: &[&str], now: DateT
     let mut new = 0;
     for (id, row) in rows {
         let Some(before) = known.get(&id) else {
-            new += 1;
-            diesel::insert_into(table).values(row).execute(connection)?;
+            let insert = diesel::insert_into(table).values(row).on_conflict_do_nothing();
+            new += match connection {
+                AnyConnection::Sqlite(connection) => insert.execute(connection)?,
+                AnyConnection::Postgres(connection) => insert.execute(connection)?,
+            };
             continue;
         };
         let same = (before.overlap_from, before.overlap_until) == (row.overlap_from, row.overlap_until);

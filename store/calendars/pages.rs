@@ -110,12 +110,14 @@ impl<'a> Sum<'a> {
                 }
                 Observed::Series { id, events } => {
                     sum.forget(id);
+                    sum.odd.remove(id.as_str());
                     sum.series.insert(id);
                     for event in events {
                         sum.add(event);
                     }
                 }
                 Observed::Odd { id, reason } => {
+                    sum.gone.remove(id.as_str());
                     sum.odd.insert(id, reason);
                 }
             }
@@ -132,12 +134,12 @@ impl<'a> Sum<'a> {
         self.there.retain(|known, event| *known != id && event.series_id.as_deref() != Some(id));
     }
 
-    /// Whether what is known, and is not there by this page, takes place no more.
+    /// Whether what is known, and is not there by this page, takes place no more. An instance that cannot be understood
+    /// is missing from its series, and so are all instances of a series that cannot be: that takes out none of them.
     fn takes_out(&self, row: &Row) -> bool {
-        let names = |ids: &BTreeSet<&str>| {
-            ids.contains(row.event_id.as_str()) || row.series_id.as_deref().is_some_and(|series| ids.contains(series))
-        };
-        names(&self.gone) || names(&self.series)
+        let is_in = |has: &dyn Fn(&str) -> bool| has(&row.event_id) || row.series_id.as_deref().is_some_and(has);
+        is_in(&|id| self.gone.contains(id))
+            || (is_in(&|id| self.series.contains(id)) && !is_in(&|id| self.odd.contains_key(id)))
     }
 }
 
@@ -148,8 +150,9 @@ fn apply(connection: &mut AnyConnection, page: &SyncPage) -> QueryResult<Applied
     }
     let sum = Sum::of(&page.changes);
     let mut changed = set_zone(connection, page)?;
-    changed += mirror_page(connection, id, &sum, round)?;
-    keep_odd(connection, page, &sum)?;
+    let (others, out) = mirror_page(connection, id, &sum, round)?;
+    changed += others;
+    keep_odd(connection, page, &sum, &out)?;
     match &page.end {
         RoundEnd::Goes(position) => {
             let sum = round.changes.saturating_add(i32::try_from(changed).unwrap_or(i32::MAX));
@@ -176,16 +179,17 @@ fn set_zone(connection: &mut AnyConnection, page: &SyncPage) -> QueryResult<usiz
     mirror::move_days(connection, &page.integration_id)
 }
 
-/// How many events are others than before.
+/// How many events are others than before, and which of them take place no more.
 fn mirror_page(
     connection: &mut AnyConnection,
     integration: &str,
     sum: &Sum<'_>,
     round: &OpenRound,
-) -> QueryResult<usize> {
-    let series: Vec<&str> = sum.gone.iter().chain(&sum.series).copied().collect();
+) -> QueryResult<(usize, Vec<String>)> {
+    // Whatever is not there may be an event, or a series.
+    let series: Vec<&str> = sum.gone.iter().chain(&sum.series).chain(sum.odd.keys()).copied().collect();
     let mut events = series.clone();
-    events.extend(sum.there.keys().chain(sum.odd.keys()).copied());
+    events.extend(sum.there.keys().copied());
     let mut known = mirror::known(connection, integration, &events, &series)?;
     let unseen = |row: &Row| round.kind == RoundKind::Full && row.round != round.number;
     let (mut changed, mut writes, mut seen) = (0, Vec::new(), Vec::new());
@@ -211,14 +215,15 @@ fn mirror_page(
     writing::events(connection, integration, round.number, &writes)?;
     mirror::take_out(connection, integration, &out)?;
     mirror::see(connection, integration, &seen, round.number)?;
-    Ok(changed + out.len())
+    Ok((changed + out.len(), out))
 }
 
 /// What cannot be understood is kept aside with its reason, until it can be, or is gone.
-fn keep_odd(connection: &mut AnyConnection, page: &SyncPage, sum: &Sum<'_>) -> QueryResult<()> {
+fn keep_odd(connection: &mut AnyConnection, page: &SyncPage, sum: &Sum<'_>, out: &[String]) -> QueryResult<()> {
     use odd_events as columns;
     let id = page.integration_id.as_str();
-    let understood: Vec<&str> = sum.there.keys().chain(&sum.gone).copied().collect();
+    let named = sum.there.keys().chain(&sum.gone).chain(&sum.series).copied();
+    let understood: Vec<&str> = named.chain(out.iter().map(String::as_str)).collect();
     for ids in understood.chunks(IDS_IN_A_QUERY) {
         let rows = columns::table.filter(columns::integration_id.eq(id)).filter(columns::event_id.eq_any(ids));
         diesel::delete(rows).execute(connection)?;

@@ -41,10 +41,12 @@ impl Store {
             let Some((calendar, server, zone)) = found else { return Ok(false) };
             let is_new = |new: &Option<String>, old: &Option<String>| new.is_some() && new != old;
             let is_another = is_new(&place.calendar_id, &calendar) || is_new(&place.server_url, &server);
+            let is_moved = is_new(&place.server_url, &server);
             let is_elsewhere = is_new(&place.time_zone, &zone);
             diesel::update(table.find(&id))
                 .set((
-                    columns::calendar_id.eq(place.calendar_id.or(calendar)),
+                    // One that was found on another server is not on this one.
+                    columns::calendar_id.eq(place.calendar_id.or(calendar.filter(|_| !is_moved))),
                     columns::server_url.eq(place.server_url.or(server)),
                     columns::time_zone.eq(place.time_zone.or(zone)),
                     columns::updated_at.eq(now.naive_utc()),
@@ -67,5 +69,66 @@ impl Store {
             Ok(true)
         };
         self.pool.write("place a calendar", work).await
+    }
+
+    /// Nobody said which calendar of this server is meant, and this one was found: it is the one from now on.
+    ///
+    /// # Errors
+    /// When the database cannot be written to.
+    pub async fn calendar_was_found(
+        &self,
+        integration_id: &str,
+        server_url: Option<&str>,
+        calendar_id: &str,
+    ) -> Result<(), StoreError> {
+        let (id, calendar) = (integration_id.to_owned(), calendar_id.to_owned());
+        let server = server_url.map(str::to_owned);
+        let work = move |connection: &mut AnyConnection| {
+            let row = table.find(id).filter(columns::calendar_id.is_null());
+            let found = columns::calendar_id.eq(Some(calendar));
+            match server {
+                Some(server) => {
+                    diesel::update(row.filter(columns::server_url.eq(server))).set(found).execute(connection)
+                }
+                None => diesel::update(row.filter(columns::server_url.is_null())).set(found).execute(connection),
+            }
+        };
+        self.pool.write("note which calendar was found", work).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar_tests::add;
+    use crate::recording_tests::at;
+    use crate::test_database::on_both;
+
+    #[test]
+    fn the_calendar_that_was_found_first_stays_until_its_account_moves() {
+        on_both(&async |database| {
+            let store = database.store().await;
+            add(&store, "a").await;
+            let place = async |server: &str| {
+                let place = CalendarPlace { server_url: Some(server.to_owned()), ..CalendarPlace::default() };
+                assert!(store.place_calendar("a", place, at(1)).await.expect("place"));
+                there(&store).await
+            };
+            let found = async |server: Option<&str>, calendar: &str| {
+                store.calendar_was_found("a", server, calendar).await.expect("note");
+                there(&store).await
+            };
+            assert_eq!(place("s1").await, None);
+            assert_eq!(found(Some("s2"), "of s2").await, None, "it is not on this server");
+            assert_eq!(found(None, "of none").await, None);
+            assert_eq!(found(Some("s1"), "first").await.as_deref(), Some("first"));
+            assert_eq!(found(Some("s1"), "other").await.as_deref(), Some("first"));
+            assert_eq!(place("s1").await.as_deref(), Some("first"));
+            assert_eq!(place("s2").await, None);
+        });
+    }
+
+    async fn there(store: &Store) -> Option<String> {
+        store.calendar_sync("a").await.expect("read").expect("an account").calendar_id
     }
 }

@@ -8,7 +8,7 @@
 //! pages; if it was lost, it is asked for again, and the round goes on behind the last resource that was handled. What
 //! changed meanwhile is in the next round as well, because the round ends with what the first list said.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono_tz::Tz;
 use reqwest::StatusCode;
@@ -261,7 +261,7 @@ impl CalDav {
 
     /// What the objects at these paths say.
     async fn objects(&self, here: &Here, paths: &[&str], source: &Source<'_>) -> Result<Vec<Change>, Fault> {
-        let mut changes = Vec::with_capacity(paths.len());
+        let (mut changes, mut missed) = (Vec::with_capacity(paths.len()), HashSet::new());
         let mut chunks: Vec<&[&str]> = vec![paths];
         while let Some(chunk) = chunks.pop().filter(|chunk| !chunk.is_empty()) {
             let reply = self.dav.ask(Ask::xml("REPORT", &here.url, "1", multiget(chunk))).await?;
@@ -282,7 +282,14 @@ impl CalDav {
                 }
             }
             for path in chunk {
-                changes.push(change(path, found.remove(*path), source));
+                match found.remove(*path) {
+                    // It may have been too much at once.
+                    None if missed.insert(*path) => chunks.push(std::slice::from_ref(path)),
+                    Some(response) if passes(&response) => {
+                        return Err(self.dav.retry("has no time for one of its events"));
+                    }
+                    response => changes.push(change(path, response, source)),
+                }
             }
         }
         Ok(changes)
@@ -292,6 +299,11 @@ impl CalDav {
 /// Whether it is a member of the calendar, and not the calendar itself or a folder in it.
 fn is_resource(here: &Here, path: &str) -> bool {
     !path.ends_with('/') && place::path(&here.url, "").is_none_or(|own| own.trim_end_matches('/') != path)
+}
+
+/// Whether it may be told another time: it is locked, there is a limit, or the server has trouble.
+fn passes(response: &xml::Response) -> bool {
+    response.status.or(response.without).is_some_and(|status| matches!(status, 423 | 429 | 500..))
 }
 
 /// What becomes of one resource.

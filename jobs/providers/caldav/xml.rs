@@ -74,6 +74,8 @@ pub(super) struct Response {
     pub(super) href: String,
     /// Of the resource as a whole.
     pub(super) status: Option<u16>,
+    /// Of properties that it has not, or does not tell.
+    pub(super) without: Option<u16>,
     /// What it has; properties that it has not are told of as well, and left out here.
     pub(super) has: Element,
 }
@@ -83,13 +85,17 @@ impl Response {
         let href = element.said(Dav, "href")?.to_owned();
         let status = element.said(Dav, "status").and_then(status);
         let mut has = Element { space: Dav, name: "prop".to_owned(), text: String::new(), children: Vec::new() };
+        let mut without = None;
         for propstat in element.children.into_iter().filter(|child| child.is(Dav, "propstat")) {
-            if propstat.said(Dav, "status").and_then(self::status).is_none_or(|status| (200..300).contains(&status)) {
+            let said = propstat.said(Dav, "status").and_then(self::status);
+            if said.is_some_and(|status| !(200..300).contains(&status)) {
+                without = without.max(said);
+            } else {
                 let props = propstat.children.into_iter().filter(|child| child.is(Dav, "prop"));
                 has.children.extend(props.flat_map(|prop| prop.children));
             }
         }
-        Some(Self { href, status, has })
+        Some(Self { href, status, without, has })
     }
 }
 

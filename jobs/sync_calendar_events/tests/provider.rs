@@ -35,6 +35,8 @@ pub(super) struct Book {
     pub(super) asked: usize,
     /// The same page for ever.
     pub(super) circles: bool,
+    /// Also of full rounds.
+    pub(super) circles_at_once: bool,
 }
 
 pub(super) struct Provider {
@@ -107,7 +109,8 @@ impl Source for Provider {
         if let Some(fault) = said.into_iter().next() {
             return Ok(Err(fault));
         }
-        if book.circles && at.is_some_and(|at| at.starts_with("since") || at == "circle") {
+        let circles = book.circles && at.is_some_and(|at| at.starts_with("since") || at == "circle");
+        if circles || book.circles_at_once {
             let changes = vec![change("e000", 1, Some(1))];
             return Ok(Ok(Page { changes, zone: None, next: Next::Page("circle".to_owned()) }));
         }

@@ -248,3 +248,26 @@ async fn a_round_that_fails_in_the_middle_fails_whole_and_can_be_gone_on_with() 
     assert_eq!(known, there(&server));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_server_does_not_give_now_is_asked_for_again_before_it_is_odd() {
+    let (server, calendar) = town().await;
+    fill(&server, 0, 3);
+    for status in [423, 429, 500, 503] {
+        server.withhold("e0001.ics", [Some(status)]);
+        assert_eq!(calendar.changes(None, window()).await.unwrap_err().kind(), "retry", "{status}");
+    }
+    // What is left out of an answer may come alone.
+    server.withhold("e0001.ics", [None]);
+    let (pages, _) = round(&calendar, None).await.unwrap();
+    let mut known = Mirror::new();
+    mirror(&mut known, &pages);
+    assert_eq!(known, there(&server));
+    for odd in [vec![None, None], vec![Some(403)]] {
+        server.withhold("e0001.ics", odd);
+        let (pages, _) = round(&calendar, None).await.unwrap();
+        let is_odd = |change: &&Change| matches!(change, Change::Odd { id: Some(id), .. } if id.ends_with("e0001.ics"));
+        assert_eq!((changes(&pages), pages[0].changes.iter().filter(is_odd).count()), (3, 1));
+    }
+    server.stop().await;
+}

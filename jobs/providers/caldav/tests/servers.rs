@@ -28,6 +28,7 @@ async fn without_a_calendar_that_of_the_address_or_the_first_that_can_be_written
     let calendar = CalDav::new(&outbound(), account(&server.url(), WHO, PASSWORD), None, None, now());
     let made = calendar.create(&draft("1")).await.unwrap();
     assert!(made.id.starts_with("/dav/ada/work/"), "{made:?}");
+    assert_eq!((calendar.which(), client(&server).which()), (Some(server.calendar_url(WHO)), None));
     let text = server.get(WHO, made.id.rsplit('/').next().unwrap()).unwrap();
     assert!(text.contains("ORGANIZER:mailto:ada@example.com"), "{text}");
     let typed = server.url() + "dav/ada/shared";

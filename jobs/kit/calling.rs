@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use liaison_queue::{clock::Millis, outcome::Failure};
 use liaison_store::{AccountId, CalendarSync, IntegrationKind, LogEntry, StoreError};
 use oauth2::AccessToken;
@@ -23,7 +23,7 @@ use super::{Context, Denied, Secret, calendars::line, tokens::notice};
 use crate::providers::{Calendar, Entry, Fault, Login, Opening, What, entry};
 
 /// When a provider has a limit and does not say for how long.
-const LIMITED: Duration = Duration::from_mins(1);
+pub(super) const LIMITED: Duration = Duration::from_mins(1);
 /// After a fault of the operator's nobody tries for so long: it is the same for all accounts.
 const OURS: Duration = Duration::from_mins(5);
 /// A disconnection that nobody may have been told of, because its process died right then, is told this much later at
@@ -63,8 +63,9 @@ impl Shared {
 pub(crate) type Called<T> = Result<Result<T, Fault>, Failure>;
 
 impl Context {
-    /// Call the provider of a calendar, with the client that is shared, or one that is shared from now on. What the provider did not like is a fault; what is no matter of the provider, as a
-    /// limit that has to be waited for, is a failure.
+    /// Call the provider of a calendar, with the client that is shared, or one that is shared from now on. What the
+    /// provider did not like is a fault; what is no matter of the provider, as a limit that has to be waited for, is a
+    /// failure.
     ///
     /// # Errors
     /// A snooze until the account's turn; what the keeper of tokens says.
@@ -86,7 +87,8 @@ impl Context {
         let (call, refused) = (&call, &AtomicUsize::new(0));
         let called = self.with_token(&account, move |token| async move {
             let _permits = self.pass_provider(calendar, What::Calls).await?;
-            let fault = match shared.of(&token, || self.open(entry, calendar, &token)) {
+            let open = || self.services.providers.calendar(&calendar.provider, &self.opening(entry, calendar, &token));
+            let fault = match shared.of(&token, open) {
                 Ok(client) => match call(client).await {
                     Ok(done) => return Ok(Ok(done)),
                     Err(fault) => fault,
@@ -112,7 +114,8 @@ impl Context {
         }
     }
 
-    fn open(&self, entry: &Entry, calendar: &CalendarSync, token: &AccessToken) -> Result<Box<dyn Calendar>, Fault> {
+    /// What a client of this calendar is made of.
+    pub(super) fn opening<'a>(&self, entry: &Entry, calendar: &'a CalendarSync, token: &AccessToken) -> Opening<'a> {
         let secret = Secret::new(token.secret().clone());
         let login = if has_password(entry) {
             let user = calendar.provider_user_id.clone().or_else(|| calendar.provider_email.clone());
@@ -120,33 +123,28 @@ impl Context {
         } else {
             Login::Token(secret)
         };
-        let opening = Opening {
+        Opening {
             login,
             calendar: calendar.calendar_id.as_deref(),
             server: calendar.server_url.as_deref(),
             zone: calendar.time_zone.as_deref().and_then(|zone| zone.parse().ok()),
             now: self.now(),
-        };
-        self.services.providers.calendar(&calendar.provider, &opening)
+        }
     }
 
     /// What becomes of the job that met this fault.
     pub(crate) async fn met(&self, calendar: &CalendarSync, fault: Fault) -> Failure {
         match fault {
-            Fault::Retry { after: Some(after), why } => Failure::retry_after(after, why),
-            Fault::Retry { after: None, why } | Fault::Conflict { why } | Fault::Expired { why } => Failure::retry(why),
             Fault::Limited { after, .. } => {
-                let after = after.unwrap_or(LIMITED);
                 // Without it, others find out by themselves.
-                let _ = self.told_by_provider(calendar, What::Calls, after).await;
-                Failure::Snooze { until: Millis::at(self.now()).plus(after) }
+                let _ = self.told_by_provider(calendar, What::Calls, after.unwrap_or(LIMITED)).await;
+                outcome(fault, self.now())
             }
             Fault::Reconnect { why } => match self.disconnect(calendar, &why).await {
                 Ok(()) => Failure::fatal(format!("{}: {why}", disconnected(calendar))),
                 Err(failure) => failure,
             },
-            Fault::Misconfigured { why } => Failure::retry_after(OURS, why),
-            Fault::Unauthorized { why } | Fault::Gone { why } | Fault::Refused { why } => Failure::fatal(why),
+            fault => outcome(fault, self.now()),
         }
     }
 
@@ -186,6 +184,19 @@ impl Context {
     /// Have the owner of an account told, once for each episode and stage.
     pub(crate) async fn tell(&self, account: &AccountId, episode: i32, stage: &str) -> Result<(), Failure> {
         self.enqueue_texts(&[notice(account, episode, stage, self.queue().as_str())]).await.map(drop)
+    }
+}
+
+/// What becomes of a job that has nobody else to turn to, and nothing to tell anybody.
+pub(super) fn outcome(fault: Fault, now: DateTime<Utc>) -> Failure {
+    match fault {
+        Fault::Retry { after: Some(after), why } => Failure::retry_after(after, why),
+        Fault::Retry { after: None, why } | Fault::Conflict { why } | Fault::Expired { why } => Failure::retry(why),
+        Fault::Limited { after, .. } => Failure::Snooze { until: Millis::at(now).plus(after.unwrap_or(LIMITED)) },
+        Fault::Misconfigured { why } => Failure::retry_after(OURS, why),
+        Fault::Unauthorized { why } | Fault::Reconnect { why } | Fault::Gone { why } | Fault::Refused { why } => {
+            Failure::fatal(why)
+        }
     }
 }
 

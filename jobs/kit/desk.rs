@@ -14,11 +14,12 @@ use liaison_store::{CalendarSync, Integration, IntegrationKind};
 use oauth2::AccessToken;
 use tracing::warn;
 
-use super::{Context, Denied, Secret, calling::has_password, limits::Permits};
+use super::{
+    Context, Denied, Secret,
+    calling::{LIMITED, has_password, outcome},
+    limits::Permits,
+};
 use crate::providers::{CalendarWriter, Fault, Login, Meetings, Opening, What, entry};
-
-/// When a provider does not say for how long its limit holds.
-const UNSAID: Duration = Duration::from_mins(1);
 
 /// A limit for each second lets the next one pass within this time; and so often it is asked.
 const SOON: Duration = Duration::from_secs(2);
@@ -35,31 +36,17 @@ pub(crate) enum Trouble {
 impl Trouble {
     /// For jobs that have nobody else to turn to: what becomes of them.
     pub(crate) fn failure(self, now: DateTime<Utc>) -> Failure {
-        /// Somebody has to mend it, and may.
-        const OURS: Duration = Duration::from_mins(5);
         match self {
             Self::NotAsked(failure) => failure,
-            Self::Answered(Fault::Retry { after: Some(after), why }) => Failure::retry_after(after, why),
-            Self::Answered(Fault::Limited { after, .. }) => Failure::Snooze { until: until(now, after) },
-            Self::Answered(Fault::Retry { after: None, why } | Fault::Conflict { why } | Fault::Expired { why }) => {
-                Failure::retry(why)
-            }
-            Self::Answered(Fault::Misconfigured { why }) => Failure::retry_after(OURS, why),
-            Self::Answered(
-                Fault::Unauthorized { why } | Fault::Reconnect { why } | Fault::Gone { why } | Fault::Refused { why },
-            ) => Failure::fatal(why),
+            Self::Answered(fault) => outcome(fault, now),
         }
     }
 }
 
 /// When a limit is over.
 pub(crate) fn limit_ends(now: DateTime<Utc>, after: Option<Duration>) -> DateTime<Utc> {
-    let wait = TimeDelta::from_std(after.unwrap_or(UNSAID)).unwrap_or(TimeDelta::MAX);
+    let wait = TimeDelta::from_std(after.unwrap_or(LIMITED)).unwrap_or(TimeDelta::MAX);
     now.checked_add_signed(wait).unwrap_or(now)
-}
-
-fn until(now: DateTime<Utc>, after: Option<Duration>) -> liaison_queue::clock::Millis {
-    liaison_queue::clock::Millis::at(limit_ends(now, after))
 }
 
 impl Context {
@@ -94,21 +81,11 @@ impl Context {
         F: Future<Output = Result<T, Fault>> + Send,
     {
         let open = |token: AccessToken| {
-            let secret = Secret::new(token.secret().clone());
-            let login = if is_by_password(account) {
-                let user = account.provider_user_id.clone().or_else(|| account.provider_email.clone());
-                Login::Password { user: user.unwrap_or_default(), password: secret }
-            } else {
-                Login::Token(secret)
+            let Some(entry) = entry(&account.provider) else {
+                let why = format!("no client writes calendars of `{}`", account.provider);
+                return Err(Fault::Misconfigured { why });
             };
-            let opening = Opening {
-                login,
-                calendar: calendar.calendar_id.as_deref(),
-                server: calendar.server_url.as_deref(),
-                zone: calendar.time_zone.as_deref().and_then(|zone| zone.parse().ok()),
-                now: self.now(),
-            };
-            self.services.providers.writer(&account.provider, &opening)
+            self.services.providers.writer(&account.provider, &self.opening(entry, calendar, &token))
         };
         self.at_provider(account, What::Calls, open, call).await
     }
@@ -144,7 +121,7 @@ impl Context {
         });
         let asked = asked.await;
         let limited = match &asked {
-            Ok(Err(Fault::Limited { after, .. })) => Some(after.unwrap_or(UNSAID)),
+            Ok(Err(Fault::Limited { after, .. })) => Some(after.unwrap_or(LIMITED)),
             _ => None,
         };
         if let Some(wait) = limited {

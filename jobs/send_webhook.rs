@@ -31,7 +31,7 @@ pub use self::{
     settings::{MAX_RETRIES, MAX_TIMEOUT, WebhookSettings},
 };
 use self::{args::Target, deliver::deliver, parcel::Parcel, places::Row};
-use crate::kit::{Context, Job, Sample};
+use crate::kit::{Context, Job, Sample, digest};
 
 impl Job for SendWebhook {
     const NAME: &'static str = "send_webhook";
@@ -86,7 +86,7 @@ fn store_failure(fault: &StoreError) -> Failure {
 /// The same settings and the same secret for another address, which has a health of its own.
 fn elsewhere((endpoint, secrets): &(Endpoint, EndpointSecrets), url: String) -> Row {
     let endpoint = Endpoint {
-        id: format!("url_{}", &parcel::digest(&[url.as_bytes()])[..24]),
+        id: format!("url_{}", &digest(&[&url])[..24]),
         webhook_url: url,
         failures_in_a_row: 0,
         failing_since: None,

@@ -1,8 +1,10 @@
 //! Group commit: a batch of ended runs in one transaction, each row new, known or refused.
 //!
 //! A batch is written whole or not at all: an outage gives it back for another attempt, and a repeat of what did get
-//! through is `Known`. A run whose number another run has taken is written under the next free one. A row that the database refuses for the row's own fault is found by bisection over savepoints,
-//! so that it costs its group a few statements and never its history.
+//! through is `Known`. A run whose number another run has taken is written under the next free one. When the database
+//! refuses a row for the row's own fault, the batch begins again, and the row is found by bisection over savepoints, so
+//! that it costs its group a few statements and never its history. Without one there is no savepoint: with it, `SQLite`
+//! would copy every page that the batch changes.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,7 +28,7 @@ use crate::schema::{dead_letters, job_runs};
 use crate::sealing::KeyRing;
 use crate::store::Store;
 
-/// Rows in one savepoint: keeps a statement far below its timeout however large the batch is.
+/// Rows in one statement: keeps a statement far below its timeout however large the batch is.
 const GROUP: usize = 5_000;
 /// A single row whose refusal took this long had waited for somebody else. `PostgreSQL`'s deadlock check comes after one second,
 /// and its texts, by which we would know better, may be in any language.
@@ -79,20 +81,36 @@ impl Store {
     pub async fn record_while(
         &self,
         mut exits: Vec<Exit>,
-        may_be: impl Fn() -> bool + Send + 'static,
+        may_be: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Result<Vec<Recorded>, (StoreError, Vec<Exit>)> {
         exits.iter_mut().for_each(Exit::make_storable);
-        let (exits, keys) = (Arc::new(exits), Arc::clone(&self.keys));
-        let batch = Arc::clone(&exits);
-        let work = move |connection: &mut AnyConnection| {
-            let recorded = record_batch(connection, &batch, &keys)?;
-            if may_be() { Ok(recorded) } else { Err(QueryError::RollbackTransaction) }
+        let (exits, may_be) = (Arc::new(exits), Arc::new(may_be));
+        let written = match self.record_by(record_group, &exits, &may_be).await {
+            // One of them is at fault, whichever it is.
+            Err(StoreError::Query { .. }) => self.record_by(halve, &exits, &may_be).await,
+            written => written,
         };
-        let written = self.pool.write("record runs", work).await;
         // The writer has let go of the batch by now, save when it hangs; only then is the batch cloned.
         written.map_err(|error| (error, Arc::unwrap_or_clone(exits)))
     }
+
+    async fn record_by(
+        &self,
+        group: RecordGroup,
+        exits: &Arc<Vec<Exit>>,
+        may_be: &Arc<impl Fn() -> bool + Send + Sync + 'static>,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let (exits, may_be, keys) = (Arc::clone(exits), Arc::clone(may_be), Arc::clone(&self.keys));
+        let work = move |connection: &mut AnyConnection| {
+            let recorded = record_batch(connection, group, &exits, &keys)?;
+            if may_be() { Ok(recorded) } else { Err(QueryError::RollbackTransaction) }
+        };
+        self.pool.write("record runs", work).await
+    }
 }
+
+/// A way to write a group.
+type RecordGroup = fn(&mut AnyConnection, &[&Exit], &KeyRing) -> QueryResult<Vec<Recorded>>;
 
 impl Exit {
     /// `PostgreSQL`'s text cannot hold U+0000, and its times are in microseconds: what is read is what was written.
@@ -124,7 +142,12 @@ impl Exit {
     }
 }
 
-fn record_batch(connection: &mut AnyConnection, exits: &[Exit], keys: &KeyRing) -> QueryResult<Vec<Recorded>> {
+fn record_batch(
+    connection: &mut AnyConnection,
+    record: RecordGroup,
+    exits: &[Exit],
+    keys: &KeyRing,
+) -> QueryResult<Vec<Recorded>> {
     // In the order of their keys: neighbours share pages, and two daemons that record the same jobs wait for each
     // other instead of deadlocking.
     let mut places: Vec<usize> = (0..exits.len()).collect();
@@ -132,21 +155,24 @@ fn record_batch(connection: &mut AnyConnection, exits: &[Exit], keys: &KeyRing) 
     let sorted: Vec<&Exit> = places.iter().map(|&place| &exits[place]).collect();
     let mut answers = vec![Recorded::Known; exits.len()];
     for (group, places) in sorted.chunks(GROUP).zip(places.chunks(GROUP)) {
-        for (answer, &place) in record_group(connection, group, keys)?.into_iter().zip(places) {
+        for (answer, &place) in record(connection, group, keys)?.into_iter().zip(places) {
             answers[place] = answer;
         }
     }
     Ok(answers)
 }
 
-/// Write one group behind a savepoint, and halve it until what cannot be written stands alone.
+/// Write one group. What cannot be written ends the transaction.
 fn record_group(connection: &mut AnyConnection, exits: &[&Exit], keys: &KeyRing) -> QueryResult<Vec<Recorded>> {
+    let answer = |new| if new { Recorded::New } else { Recorded::Known };
+    Ok(write(connection, exits, keys)?.into_iter().map(answer).collect())
+}
+
+/// Write one group behind a savepoint, and halve it until what cannot be written stands alone.
+fn halve(connection: &mut AnyConnection, exits: &[&Exit], keys: &KeyRing) -> QueryResult<Vec<Recorded>> {
     let began = Instant::now();
-    match in_savepoint(connection, |connection| write(connection, exits, keys))? {
-        Ok(new) => {
-            let answer = |new| if new { Recorded::New } else { Recorded::Known };
-            Ok(new.into_iter().map(answer).collect())
-        }
+    match in_savepoint(connection, |connection| record_group(connection, exits, keys))? {
+        Ok(recorded) => Ok(recorded),
         Err(error) if Outage::of(&error).is_some() => Err(error),
         Err(error) => {
             if let [exit] = exits {
@@ -158,8 +184,8 @@ fn record_group(connection: &mut AnyConnection, exits: &[&Exit], keys: &KeyRing)
                 return Ok(vec![Recorded::Refused(error.to_string())]);
             }
             let (left, right) = exits.split_at(exits.len() / 2);
-            let mut answers = record_group(connection, left, keys)?;
-            answers.extend(record_group(connection, right, keys)?);
+            let mut answers = halve(connection, left, keys)?;
+            answers.extend(halve(connection, right, keys)?);
             Ok(answers)
         }
     }

@@ -25,7 +25,7 @@ use lettre::Address;
 
 pub(crate) use address::Recipient;
 pub(crate) use dispatch::{Errand, send};
-pub(crate) use letter::{Content, MAX_RECIPIENTS, digest};
+pub(crate) use letter::{Content, MAX_RECIPIENTS};
 pub use templates::Templates;
 
 use address::mask;

@@ -183,11 +183,12 @@ impl Outbound {
         let (began, deadline) = (Instant::now(), tokio::time::Instant::now() + timeout);
         let host = url.host_str().unwrap_or_default().to_owned();
         let request = client.request(method, url).headers(headers).body(body);
-        let answer = match timeout_at(deadline, request.send()).await {
+        let mut answer = match timeout_at(deadline, request.send()).await {
             Err(_) => return Err(CallFault::TimedOut { after: timeout }),
             Ok(answer) => answer.map_err(|fault| CallFault::of(&fault, &host, self.connect_timeout))?,
         };
-        let (status, headers, address) = (answer.status(), answer.headers().clone(), answer.remote_addr());
+        let (status, address) = (answer.status(), answer.remote_addr());
+        let headers = std::mem::take(answer.headers_mut());
         let (body, end) = read(answer, keep, deadline).await;
         Ok(Answer { status, headers, body, end, took: began.elapsed(), address })
     }

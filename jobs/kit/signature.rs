@@ -1,7 +1,7 @@
 //! How a receiver knows that a webhook is ours: Standard Webhooks `v1`, and the plain HMAC that hosts already use. Both
 //! sign the bytes that are sent, so serialise once and sign what you send.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use base64::{
     Engine as _, alphabet,
@@ -10,7 +10,7 @@ use base64::{
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use super::Secret;
+use super::{Secret, digest::hex};
 
 /// By which a secret of Standard Webhooks is known.
 const PREFIX: &str = "whsec_";
@@ -93,10 +93,7 @@ pub fn plain(secret: &Secret, body: &[u8], prefixed: bool) -> Result<String, Can
     }
     let mac = hmac(secret.expose().as_bytes(), &[body]);
     let start = if prefixed { "sha256=" } else { "" };
-    Ok(mac.iter().fold(start.to_owned(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    Ok(format!("{start}{}", hex(&mac)))
 }
 
 /// The key of a secret. Behind `whsec_` it is base64. Without that it is base64 when that makes 24 to 64 bytes, as the

@@ -6,13 +6,9 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER, SERVER};
 use serde_json::json;
 use tracing::warn;
 
-use super::{
-    parcel::{Parcel, digest},
-    places::Row,
-    request, trouble,
-};
+use super::{parcel::Parcel, places::Row, request, trouble};
 use crate::kit::{
-    Context,
+    Context, digest,
     http::Decision,
     outbound::{Answer, CallFault},
     redact,
@@ -156,7 +152,7 @@ fn after_failure(ctx: &Context, row: &Row, tried: &Tried, error: &str) -> Failur
     }
     let planned = ctx.services.webhooks.settings.wait(ctx.attempt);
     // Up to a tenth more, another part for each job.
-    let draw = u32::from_str_radix(&digest(&[ctx.id.as_str().as_bytes()])[..4], 16).unwrap_or(0);
+    let draw = u32::from_str_radix(&digest(&[ctx.id.as_str()])[..4], 16).unwrap_or(0);
     let planned = planned + planned / 10 * draw / 0xffff;
     // What it asks for counts, but nobody is called again at once.
     let wait = after.map_or(planned, |asked| asked.max(ctx.services.webhooks.settings.wait(1)));

@@ -11,7 +11,7 @@ use serde_json::{json, value::RawValue};
 use super::{SendWebhook, args::Event, parcel, store_failure};
 use crate::{
     events,
-    kit::{Context, Job as _},
+    kit::{Context, Job as _, digest},
 };
 
 /// An organizer with more endpoints has a host that makes them by mistake.
@@ -100,11 +100,7 @@ fn said(event: &str, count: usize, disabled: usize) -> String {
 /// Readable where it fits, and one for each endpoint in any case.
 fn child_id(parent: &str, endpoint: &str) -> String {
     let id = format!("{parent}:{endpoint}");
-    if liaison_queue::JobId::parse(&id).is_ok() {
-        id
-    } else {
-        format!("webhook:{}", parcel::digest(&[parent.as_bytes(), endpoint.as_bytes()]))
-    }
+    if liaison_queue::JobId::parse(&id).is_ok() { id } else { format!("webhook:{}", digest(&[parent, endpoint])) }
 }
 
 /// In which lane the deliveries about one subject keep their order.
@@ -114,7 +110,7 @@ pub fn lane(endpoint: &str, subject: Option<&str>) -> String {
     if LaneName::parse(&lane).is_ok() {
         return lane;
     }
-    format!("webhook:{endpoint}:{}", &parcel::digest(&[subject.unwrap_or_default().as_bytes()])[..32])
+    format!("webhook:{endpoint}:{}", digest(&[subject.unwrap_or_default()]))
 }
 
 #[cfg(test)]

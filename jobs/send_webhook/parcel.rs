@@ -1,14 +1,11 @@
 //! What is delivered: an id, and bytes that stay the same over all attempts and replays.
 
-use std::fmt::Write as _;
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use liaison_queue::outcome::Failure;
 use serde_json::value::RawValue;
-use sha2::{Digest as _, Sha256};
 
 use super::{args::Event, store_failure};
-use crate::kit::Context;
+use crate::kit::{Context, digest};
 
 /// One event for one endpoint.
 #[derive(Debug)]
@@ -70,26 +67,12 @@ pub(super) fn time(ctx: &Context, event: &Event) -> String {
 /// An event whose id is a ULID, as those that we make are, gives ids in order of time: rows that are written together
 /// then lie together, and a ledger of millions takes new ones as fast as an empty one.
 fn webhook_id(event: &str, endpoint_id: &str) -> String {
-    let hash = digest(&[event.as_bytes(), endpoint_id.as_bytes()]);
-    if is_ulid(event) { format!("msg_{event}{}", &hash[..16]) } else { format!("msg_{}", &hash[..32]) }
+    let hash = digest(&[event, endpoint_id]);
+    if is_ulid(event) { format!("msg_{event}{}", &hash[..16]) } else { format!("msg_{hash}") }
 }
 
 fn is_ulid(id: &str) -> bool {
     id.len() == 26 && id.bytes().all(|b| b.is_ascii_digit() || (b.is_ascii_uppercase() && !b"ILOU".contains(&b)))
-}
-
-/// In hexadecimal. The parts cannot run into each other.
-pub(super) fn digest(parts: &[&[u8]]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The body: `type` for readers of Standard Webhooks, `event` for those of the plain form. The data stays as the host

@@ -47,7 +47,7 @@ pub(crate) struct BenchArgs {
     /// Drain a tenth and ten times as many jobs too: a backlog must not cost more the longer it is
     #[arg(long)]
     backlog: bool,
-    /// Measure webhooks to a receiver of this process: a tenth as many; and beside endpoints that hang
+    /// Measure webhooks to a receiver of this process: a tenth as many, five times; and beside endpoints that hang
     #[arg(long)]
     webhooks: bool,
     /// Refresh tokens that run out, at a provider that kills a refresh token as soon as it was used

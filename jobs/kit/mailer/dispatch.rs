@@ -14,10 +14,10 @@ use tracing::error;
 
 use super::{
     address::{Recipient, mask},
-    letter::{Content, Letter, digest},
+    letter::{Content, Letter},
     smtp::{Delivery, Fault, Refusal},
 };
-use crate::kit::Context;
+use crate::kit::{Context, digest};
 
 /// Somebody has to mend the configuration first, and will notice within the hour.
 const MISCONFIGURED: Duration = Duration::from_hours(1);

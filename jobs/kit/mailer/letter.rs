@@ -11,9 +11,9 @@ use lettre::{
         header::{HeaderName, HeaderValue},
     },
 };
-use sha2::{Digest as _, Sha256};
 
 use super::address::{Recipient, one_line};
+use crate::kit::digest;
 
 /// The longest subject, in bytes: a line of a header ends at 998.
 const MAX_SUBJECT: usize = 900;
@@ -105,20 +105,6 @@ impl Letter {
         let html = self.content.html.as_deref().unwrap_or_default();
         format!("=_{}", digest(&[&self.occasion, &self.content.text, html]))
     }
-}
-
-/// 32 letters and digits that stand for these texts.
-pub(crate) fn digest(texts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for text in texts {
-        hash.update(text.len().to_be_bytes());
-        hash.update(text);
-    }
-    hash.finalize().iter().take(16).fold(String::new(), |mut hex, byte| {
-        use std::fmt::Write as _;
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

@@ -24,6 +24,8 @@ use crate::app::{App, Daemon};
 const ENDPOINTS: usize = 32;
 /// Calls at once of the bare loop: as many as a worker has slots.
 const AT_ONCE: usize = 64;
+/// The bare loop and ours take turns so often: what else the machine does then hurts both. The round in the middle counts.
+const ROUNDS: usize = 5;
 /// For the second measurement: so many endpoints, of which one in ten hangs.
 const MANY: usize = 1_000;
 const ONE_IN: usize = 10;
@@ -41,22 +43,14 @@ impl Bench<'_> {
         liaison_store::migrate(&app.database()?).await?;
         let store = app.store_with_keys().await?;
         let count = self.args.jobs / 10;
-        super::answer::progress("webhooks, the bare client …");
-        let bare = measures::per_second(count, receiver.bare(&app, count).await?);
-        super::answer::progress("webhooks, signed and recorded …");
         let ids = add(&store, &receiver, 0..ENDPOINTS, |_| false).await?;
         let daemon = app.start_with(Some(store.clone()), None).await?;
         let site = Site { app: &app, receiver: &receiver, queue: "bench-webhooks" };
         site.send_each(&ids, u64::try_from(ids.len())?).await?;
-        let time = site.send_each(&ids, count).await?;
+        let (bare, ours) = site.rounds(&ids, count).await?;
         figures.add(
-            Figure::new(
-                "webhooks_per_s",
-                "webhooks, signed and recorded",
-                Unit::JobsPerSecond,
-                measures::per_second(count, time),
-            )
-            .over(bare, "the same client in a bare loop"),
+            Figure::new("webhooks_per_s", "webhooks, signed and recorded", Unit::JobsPerSecond, ours)
+                .over(bare, "the same client in a bare loop"),
         );
         let many = add(&store, &receiver, ENDPOINTS..ENDPOINTS + MANY, |at| at % ONE_IN == 0).await?;
         let healthy: Vec<String> = many.iter().filter(|id| !id.ends_with("-hangs")).cloned().collect();
@@ -122,6 +116,19 @@ impl Site<'_> {
         let data = json!({"booking_id": "b-1", "sent_us": self.receiver.micros()});
         let args = json!({"endpoint": endpoint, "event": "booking_created", "data": data});
         json!({"job": "send_webhook", "queue": self.queue, "args": args}).to_string()
+    }
+
+    /// So many calls a second of the bare loop, and deliveries of ours.
+    async fn rounds(&self, ids: &[String], count: u64) -> Result<(f64, f64)> {
+        let mut rounds = Vec::new();
+        for round in 1..=ROUNDS {
+            super::answer::progress(&format!("webhooks, round {round} of {ROUNDS}, the bare client …"));
+            let bare = measures::per_second(count, self.receiver.bare(self.app, count).await?);
+            super::answer::progress(&format!("webhooks, round {round} of {ROUNDS}, signed and recorded …"));
+            rounds.push((bare, measures::per_second(count, self.send_each(ids, count).await?)));
+        }
+        rounds.sort_by(|one, other| (one.1 / one.0).total_cmp(&(other.1 / other.0)));
+        Ok(rounds[ROUNDS / 2])
     }
 
     /// So many deliveries, in turn; the time until the last has arrived and is recorded.

@@ -158,7 +158,7 @@ impl Store {
         loop {
             let forget = move |connection: &mut AnyConnection| {
                 let old = table.filter(expires_at.lt(before.naive_utc())).select(state_hash);
-                let old: Vec<String> = old.limit(IDS_IN_A_QUERY as i64).load(connection)?;
+                let old: Vec<String> = old.limit(i64::try_from(IDS_IN_A_QUERY).unwrap_or(i64::MAX)).load(connection)?;
                 diesel::delete(table.filter(state_hash.eq_any(&old))).execute(connection)
             };
             let some = self.pool.write("forget old states", forget).await?;

@@ -23,15 +23,15 @@ pub use cleanup_old_integration_logs::{Halt, Looked, RUNS_KEPT_AT_LEAST, Report,
 use create_calendar_event::CreateCalendarEvent;
 use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 use generate_meeting_link::GenerateMeetingLink;
-pub use kit::tokens;
 pub use kit::{
     Attribute, CalendarSettings, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer,
     MailerOptions, MeetingRules, Retention, Sample, Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings,
     Templates, Trace, Traceparent, judge_address, nanos, redact,
 };
+pub use kit::{calendars::first_sync, tokens};
 pub use kit::{http, outbound, signature};
 use notify_integration_disconnected::NotifyIntegrationDisconnected;
-pub use providers::{Registry, default_api_url};
+pub use providers::{AccountAt, Registry, account_at, default_api_url};
 use reconcile_calendar_events::ReconcileCalendarEvents;
 use refresh_expired_tokens::RefreshExpiredTokens;
 use refresh_token::RefreshToken;

@@ -30,8 +30,8 @@ pub(crate) use event::{Change, Event, Next, Page, Shown, When, Window};
 pub(crate) use fault::Fault;
 pub(crate) use meeting::{Meeting, MeetingDraft, MeetingSettings, Meetings};
 pub(crate) use microsoft::{Microsoft, OnlineMeeting};
+pub use registry::{AccountAt, Registry, account_at, default_api_url};
 pub(crate) use registry::{Entry, Login, MadeBy, Opening, Per, What, entry};
-pub use registry::{Registry, default_api_url};
 pub(crate) use session::Session;
 pub(crate) use zones::zone;
 

@@ -48,6 +48,12 @@ closed_set! {
         TokenSpooled => "token_spooled",
         /// The tokens stand in the row; the spool still has them.
         TokenStored => "token_stored",
+        /// An owner is back with a state, which is used up; nothing was asked for with his code.
+        StateUsed => "state_used",
+        /// His code has brought tokens; nothing is written.
+        CodeRedeemed => "code_redeemed",
+        /// His account stands in its row; its first synchronisation is not asked for.
+        AccountConnected => "account_connected",
         /// What is wanted is noted; nobody was asked for the meeting yet.
         BeforeMeetingCall => "before_meeting_call",
         /// Whoever was asked for the meeting has answered; nothing is written.

@@ -44,12 +44,14 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) content: &'static str,
     pub(crate) retry_after: Option<u64>,
+    /// Where a browser goes on.
+    pub(crate) location: Option<String>,
     pub(crate) body: String,
 }
 
 impl Reply {
     pub(crate) fn json(status: u16, body: impl Into<String>) -> Self {
-        Self { status, content: "application/json", retry_after: None, body: body.into() }
+        Self { status, content: "application/json", retry_after: None, location: None, body: body.into() }
     }
 
     pub(crate) fn error(status: u16, code: &str) -> Self {
@@ -57,11 +59,12 @@ impl Reply {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { status, content, retry_after, body } = self;
+        let Self { status, content, retry_after, location, body } = self;
         let wait = retry_after.map_or(String::new(), |wait| format!("Retry-After: {wait}\r\n"));
+        let on = location.as_ref().map_or(String::new(), |location| format!("Location: {location}\r\n"));
         let length = body.len();
         format!(
-            "HTTP/1.1 {status} \r\nConnection: close\r\n{wait}Content-Type: {content}\r\nContent-Length: {length}\r\n\r\n{body}"
+            "HTTP/1.1 {status} \r\nConnection: close\r\n{wait}{on}Content-Type: {content}\r\nContent-Length: {length}\r\n\r\n{body}"
         )
     }
 }

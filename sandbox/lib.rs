@@ -24,7 +24,7 @@ pub use http::{Answer, Request};
 pub use microsoft::{MicrosoftServer, Reset};
 pub use series::Series;
 pub use smtp_sink::{BadDay, Mail, SmtpSettings, SmtpSink};
-pub use token_server::{CLIENT_ID, CLIENT_SECRET, Issued, Mishap, Style, TokenServer};
+pub use token_server::{CLIENT_ID, CLIENT_SECRET, Issued, Mishap, Mood, Style, TokenServer};
 pub use webex::WebexServer;
 pub use webhook_receiver::WebhookReceiver;
 pub use zoom::ZoomServer;

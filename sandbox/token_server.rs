@@ -1,8 +1,13 @@
 //! Somebody's OAuth server: it refreshes tokens in the style of one provider or another, knows which are good, and fails
 //! as it is told to.
 //!
+//! A browser that is sent to it gets the answer of an owner who agrees at once, or does what he is told: see
+//! `token_server/consent.rs`.
+//!
 //! It sees what a provider would see: how often each refresh token came, and with which client. What it issued it keeps
 //! in memory, up to a limit; a request that breaks HTTP gets its 4xx.
+
+mod consent;
 
 use crate::form::{Reply, base64, form};
 use crate::http::Request;
@@ -16,6 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+
+pub use consent::Mood;
 
 const MAX_CONNECTIONS: usize = 1024;
 /// More grants than any test makes.
@@ -92,6 +99,9 @@ struct State {
     calls: usize,
     refused_calls: usize,
     revoked: Vec<String>,
+    /// What owners agreed to, until the code for it is used.
+    codes: HashMap<String, consent::Code>,
+    mood: Mood,
     made: usize,
 }
 
@@ -117,6 +127,17 @@ impl TokenServer {
         format!("http://{}/token", self.address)
     }
 
+    /// Where owners are asked for their consent.
+    #[must_use]
+    pub fn auth_url(&self) -> String {
+        format!("http://{}/authorize", self.address)
+    }
+
+    /// What owners do who are asked from now on.
+    pub fn mood(&self, mood: Mood) {
+        self.state.lock().mood = mood;
+    }
+
     #[must_use]
     pub fn revoke_url(&self) -> String {
         format!("http://{}/revoke", self.address)
@@ -131,13 +152,7 @@ impl TokenServer {
     /// A new grant.
     #[must_use]
     pub fn issue(&self) -> Issued {
-        let mut state = self.state.lock();
-        let grant = state.refreshes.len() % MAX_GRANTS;
-        state.refreshes.push(0);
-        let issued = Issued { access_token: state.name("access"), refresh_token: state.name("refresh") };
-        state.refresh.insert(issued.refresh_token.clone(), grant);
-        state.access.insert(issued.access_token.clone(), grant);
-        issued
+        self.state.lock().issue()
     }
 
     /// No token for access that was issued so far is taken any more.
@@ -206,6 +221,15 @@ impl TokenServer {
 }
 
 impl State {
+    fn issue(&mut self) -> Issued {
+        let grant = self.refreshes.len() % MAX_GRANTS;
+        self.refreshes.push(0);
+        let issued = Issued { access_token: self.name("access"), refresh_token: self.name("refresh") };
+        self.refresh.insert(issued.refresh_token.clone(), grant);
+        self.access.insert(issued.access_token.clone(), grant);
+        issued
+    }
+
     fn name(&mut self, what: &str) -> String {
         self.made += 1;
         format!("sandbox-{what}-token-{:06}", self.made)
@@ -232,7 +256,8 @@ async fn listen(listener: TcpListener, state: Arc<Shared>, mut stopped: oneshot:
 async fn serve(mut stream: TcpStream, state: Arc<Shared>) {
     let request = timeout(READ_TIMEOUT, Request::read(&mut stream)).await.unwrap_or(Err(Some(408)));
     let reply = match request {
-        Ok(request) => match request.path.as_str() {
+        Ok(request) => match request.path.split('?').next().unwrap_or_default() {
+            "/authorize" => Some(state.authorize(&request)),
             "/token" => state.token(&request).await,
             "/revoke" => Some(state.revoke(&request)),
             _ => Some(state.call(&request)),
@@ -256,25 +281,25 @@ impl Shared {
         let mishap = self.lock().script.pop_front();
         self.asked.send_modify(|asked| *asked += 1);
         match mishap {
-            None => Some(self.refresh(request)),
+            None => Some(self.give(request)),
             Some(Mishap::Page(status)) => {
                 let body = "<html><body>Something went wrong</body></html>".to_owned();
-                Some(Reply { status, content: "text/html", retry_after: None, body })
+                Some(Reply { content: "text/html", ..Reply::json(status, body) })
             }
             Some(Mishap::TooMany(wait)) => Some(Reply { retry_after: Some(wait), ..Reply::error(429, "slow_down") }),
             Some(Mishap::InvalidClient) => Some(Reply::error(401, "invalid_client")),
             Some(Mishap::LostAnswer) => {
-                self.refresh(request);
+                self.give(request);
                 None
             }
             Some(Mishap::Slow(delay)) => {
                 sleep(delay).await;
-                Some(self.refresh(request))
+                Some(self.give(request))
             }
         }
     }
 
-    fn refresh(&self, request: &Request) -> Reply {
+    fn give(&self, request: &Request) -> Reply {
         let form = form(&request.body);
         let is_client = match request.header("authorization") {
             Some(basic) => basic == format!("Basic {}", base64(&format!("{CLIENT_ID}:{CLIENT_SECRET}"))),
@@ -286,9 +311,14 @@ impl Shared {
         if !is_client {
             return Reply::error(401, "invalid_client");
         }
-        if form.get("grant_type").is_none_or(|kind| kind != "refresh_token") {
-            return Reply::error(400, "unsupported_grant_type");
+        match form.get("grant_type").map(String::as_str) {
+            Some("refresh_token") => self.refresh(&form),
+            Some("authorization_code") => self.redeem(&form),
+            Some(_) | None => Reply::error(400, "unsupported_grant_type"),
         }
+    }
+
+    fn refresh(&self, form: &HashMap<String, String>) -> Reply {
         let mut state = self.lock();
         let used = form.get("refresh_token").cloned().unwrap_or_default();
         let Some(grant) = state.refresh.get(&used).copied() else {

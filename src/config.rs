@@ -1,6 +1,6 @@
 //! The configuration: what was written, checked, and where each value came from.
 //!
-//! The layers, weakest first: defaults, what Django sites call their mail settings, the file, `LIAISON_…` variables,
+//! The layers, weakest first: defaults, what hosts call their mail settings and their clients at providers, the file, `LIAISON_…` variables,
 //! flags, and what a command itself decides.
 //! `RawConfig` is what was written; `Config` is what runs. Every mistake is found before anything starts, and all are
 //! reported at once. To add a key, write its field and its line in the section's `read`: the hints, the variable's name
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 mod address;
 pub(crate) mod calendars;
 pub(crate) mod changes;
+mod clients;
 mod django;
 #[cfg(test)]
 mod documents;
@@ -169,7 +170,8 @@ impl Sources {
 
     /// The usual places for the file, and of the environment what is ours.
     pub(crate) fn new(environment: impl IntoIterator<Item = (String, String)>, flags: Flags) -> Self {
-        let is_ours = |name: &str| name.starts_with(environment::PREFIX) || django::is_known(name);
+        let is_ours =
+            |name: &str| name.starts_with(environment::PREFIX) || django::is_known(name) || clients::is_known(name);
         let ours = environment.into_iter().filter(|(name, _)| is_ours(name));
         Self { search: file::usual_places(), environment: ours.collect(), flags, fixed: Vec::new() }
     }
@@ -218,6 +220,7 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         let place = fixed_place(key, &mut raw, &mut opened);
         raw.set(place, Value::Word(value.clone()), Origin::Command);
     }
+    clients::settle(&sources.environment, &mut raw);
     let mut reader = Reader::new(raw);
     let mut config = Config::read(&mut reader);
     config.scheduler.look_beside(file.as_deref());

@@ -13,7 +13,7 @@ use liaison_queue::{
     clock::Millis,
     faults::{self, Point},
 };
-use liaison_store::{Exit, Recorded, Run, RunOutcome, Store, StoreError};
+use liaison_store::{Exit, Fact, Recorded, Run, RunOutcome, Store, StoreError};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
@@ -209,8 +209,8 @@ impl Recorder {
                 // An observer that went away has seen enough.
                 let _ = observer.send(run);
             }
-            if let Recorded::Refused(reason) = recorded
-                && !self.record_without_texts(&job, &after, &reason).await
+            if let Recorded::Refused { reason, facts } = recorded
+                && !self.record_without_texts(&job, &after, &reason, facts).await
             {
                 Settlement::snooze(job, self.shares.now().plus(REFUSED_AGAIN)).send();
                 continue;
@@ -224,22 +224,34 @@ impl Recorder {
         uncertain
     }
 
-    /// A row that is refused by its own fault is tried once more without what came from outside.
-    async fn record_without_texts(&self, job: &Arc<Claimed>, after: &After, why: &str) -> bool {
+    /// A row that is refused by its own fault is tried once more without what came from outside; then also without what
+    /// its job noted, if that is the fault.
+    async fn record_without_texts(&self, job: &Arc<Claimed>, after: &After, why: &str, facts: Vec<Fact>) -> bool {
         let outcome = after.outcome();
         error!(job.id = %job.id, reason = why, "the store refuses the row of {}; recording it without its texts", job.id);
         let brief = Brief { trace: None, ..Brief::of(job, self.diagnostics) };
         let reason = Some("the store refused the texts of this run; see the daemon's log".to_owned());
         let run = row(job, &brief, self.shares.now(), outcome, reason, None);
         let burial = (outcome == RunOutcome::Dead).then(|| burial(job));
-        let meters = self.meters.of(&job.queue, &run.name);
-        let (after, since) = (After::Leave { reply: false, outcome }, self.shares.now());
-        let end = End { job: Arc::clone(job), after, told: None, seen: None, meters, took: None, since };
-        match self.record(vec![Exit { run, burial, facts: Vec::new() }], &mut vec![end]).await {
-            Ok(recorded) => !matches!(recorded.first(), Some(Recorded::Refused(_)) | None),
+        let left = facts.len();
+        let bare = (left > 0).then(|| Exit { run: run.clone(), burial: burial.clone(), facts: Vec::new() });
+        let reason = match self.record_one(job, Exit { run, burial, facts }).await {
+            Some(Recorded::New | Recorded::Known) => return true,
+            Some(Recorded::Refused { reason, .. }) => reason,
             // It comes back, if it is still ours.
-            Err(_) => false,
-        }
+            None => return false,
+        };
+        let Some(bare) = bare else { return false };
+        error!(job.id = %job.id, reason, "the store refuses what {} noted; {left} facts of it are lost", job.id);
+        matches!(self.record_one(job, bare).await, Some(Recorded::New | Recorded::Known))
+    }
+
+    /// One row by itself; none, if it may not be ours any more.
+    async fn record_one(&self, job: &Arc<Claimed>, exit: Exit) -> Option<Recorded> {
+        let meters = self.meters.of(&job.queue, &exit.run.name);
+        let (after, since) = (After::Leave { reply: false, outcome: exit.run.outcome }, self.shares.now());
+        let end = End { job: Arc::clone(job), after, told: None, seen: None, meters, took: None, since };
+        self.record(vec![exit], &mut vec![end]).await.ok()?.pop()
     }
 
     /// Write one group, however long the store takes. What lost its lease meanwhile is dropped from it; a group of which

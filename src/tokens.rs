@@ -59,10 +59,15 @@ pub(crate) fn keeper(
 
 /// Whether tokens of accounts at this provider are refreshed.
 pub(crate) fn is_known(config: &Config, name: &str) -> bool {
+    configured(config, name).is_some()
+}
+
+/// The entry of the configuration that serves accounts which call their provider so.
+pub(crate) fn configured<'a>(config: &'a Config, name: &str) -> Option<&'a crate::config::Provider> {
     let serves = |provider: &str| {
         provider == name || KnownProvider::named(provider).is_some_and(|known| known.serves.contains(&name))
     };
-    config.provider.iter().any(|provider| serves(&provider.name))
+    config.provider.iter().find(|provider| serves(&provider.name))
 }
 
 /// Where the jobs go that nobody names a queue for: into `default`, or the first that is served.
@@ -78,12 +83,14 @@ fn provider(config: &crate::config::Provider) -> Result<Provider> {
             .with_context(|| format!("read {} (client_secret_file of provider {})", path.display(), config.name))?;
         anyhow::Ok(Secret::new(text.trim()))
     });
+    let written = config.client_secret.as_ref().map(|secret| Secret::new(secret.expose()));
     Ok(Provider {
         name: config.name.clone(),
         token_url: config.token_url.clone(),
+        auth_url: config.auth_url.clone(),
         revoke_url: config.revoke_url.clone(),
         client_id: config.client_id.clone(),
-        client_secret: secret.transpose()?,
+        client_secret: secret.transpose()?.or(written),
         auth: config.auth,
         single_use: config.single_use,
     })

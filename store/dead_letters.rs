@@ -1,8 +1,11 @@
 //! Jobs that were given up, each with the sealed envelope that can revive it. Written by `record.rs`.
 
+mod held;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use diesel::result::QueryResult;
 use diesel::{
     BoolExpressionMethods as _, ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable,
     RunQueryDsl as _, Selectable, SelectableHelper as _,
@@ -14,6 +17,9 @@ use crate::error::StoreError;
 use crate::runs::{IDS_IN_A_QUERY, MAX_ROWS};
 use crate::schema::dead_letters::{self, buried_at, envelope, job_id, name, queue, runs, table};
 use crate::store::Store;
+
+pub use held::HeldLetter;
+use held::held;
 
 /// A job that was given up, without its envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +60,14 @@ impl DeadLetter {
     pub fn cursor(&self) -> DeadCursor {
         DeadCursor { buried_at: self.buried_at, job_id: self.job_id.clone() }
     }
+}
+
+/// What discarding letters did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discarded {
+    pub letters: usize,
+    /// What stays, once for each hold that keeps it.
+    pub held: Vec<HeldLetter>,
 }
 
 /// What an envelope is sealed for.
@@ -116,6 +130,25 @@ impl Store {
         sealed.map(open).transpose().map_err(|source| StoreError::Sealed { job_id: id.to_owned(), source })
     }
 
+    /// Throw these dead letters away, each named by its job and its `runs`; what a legal hold keeps stays, and so do the
+    /// runs, and letters that were replaced meanwhile.
+    ///
+    /// # Errors
+    /// When the database cannot be written to; then all are still there.
+    pub async fn discard_dead_letters(&self, letters: Vec<(String, i32)>) -> Result<Discarded, StoreError> {
+        let discard = move |connection: &mut AnyConnection| {
+            let mut discarded = Discarded::default();
+            for some in letters.chunks(IDS_IN_A_QUERY) {
+                let held = held(connection, some.iter().map(|(id, _)| id.as_str()))?;
+                let is_free = |(id, _): &&(String, i32)| !held.iter().any(|letter| letter.job_id == *id);
+                discarded.letters += forget(connection, some.iter().filter(is_free))?;
+                discarded.held.extend(held);
+            }
+            Ok(discarded)
+        };
+        self.pool.write("discard dead letters", discard).await
+    }
+
     /// Delete these dead letters, each named by its job and its `runs`; the runs themselves stay. Returns how many
     /// there were. A letter that was replaced meanwhile, because its job came back and died again, has more runs and
     /// stays: forgetting it would lose the job.
@@ -123,20 +156,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be written to; then all are still there.
     pub async fn forget_dead_letters(&self, letters: Vec<(String, i32)>) -> Result<usize, StoreError> {
-        let mut by_runs: BTreeMap<i32, Vec<String>> = BTreeMap::new();
-        for (id, count) in letters {
-            by_runs.entry(count).or_default().push(id);
-        }
-        let delete = move |connection: &mut AnyConnection| {
-            let mut deleted = 0;
-            for (count, ids) in &by_runs {
-                for ids in ids.chunks(IDS_IN_A_QUERY) {
-                    let these = table.filter(job_id.eq_any(ids)).filter(runs.eq(count));
-                    deleted += diesel::delete(these).execute(connection)?;
-                }
-            }
-            Ok(deleted)
-        };
+        let delete = move |connection: &mut AnyConnection| forget(connection, letters.iter());
         self.pool.write("delete dead letters", delete).await
     }
 
@@ -153,6 +173,21 @@ impl Store {
         };
         Ok(self.pool.read("count dead letters", count).await?.unsigned_abs())
     }
+}
+
+fn forget<'a>(connection: &mut AnyConnection, letters: impl Iterator<Item = &'a (String, i32)>) -> QueryResult<usize> {
+    let mut by_runs: BTreeMap<i32, Vec<&str>> = BTreeMap::new();
+    for (id, count) in letters {
+        by_runs.entry(*count).or_default().push(id);
+    }
+    let mut deleted = 0;
+    for (count, ids) in &by_runs {
+        for ids in ids.chunks(IDS_IN_A_QUERY) {
+            let these = table.filter(job_id.eq_any(ids)).filter(runs.eq(count));
+            deleted += diesel::delete(these).execute(connection)?;
+        }
+    }
+    Ok(deleted)
 }
 
 #[derive(Queryable, Selectable)]

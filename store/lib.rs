@@ -19,6 +19,7 @@ mod logs;
 mod meetings;
 mod migrations;
 mod notifications;
+mod oauth_states;
 mod pool;
 mod pruner;
 mod record;
@@ -60,7 +61,7 @@ pub use calendars::{
     Applied, Block, BlockedTime, CalendarPlace, CalendarSync, Conflict, ConflictFilter, ConflictKind, ConflictStatus,
     EventTime, Kept, MirroredEvent, Observed, OpenRound, Portion, Resolved, RoundEnd, RoundKind, SyncFailure, SyncPage,
 };
-pub use dead_letters::{DeadCursor, DeadFilter, DeadLetter};
+pub use dead_letters::{DeadCursor, DeadFilter, DeadLetter, Discarded, HeldLetter};
 pub use deliveries::{Attempt, AttemptRow, Call, Delivery, DeliveryFilter, DeliveryStatus};
 pub use error::StoreError;
 pub use examiner::DatabaseFacts;
@@ -74,6 +75,7 @@ pub use logs::{Line, LogEntry, LogFilter, LogLine};
 pub use meetings::{Meeting, MeetingStatus};
 pub use migrations::{migrate, migration_status};
 pub use notifications::{EndpointState, Notification, NotificationStatus, SuppressedAddress, Told};
+pub use oauth_states::{OauthState, StateUse};
 pub use pruner::{Class, Expired, ExpiredPage, Old, PruneCursor, Pruned, UnknownClass};
 pub use record::{Burial, Exit, Recorded};
 pub use resealing::{Closed, Resealed, SealedColumn, SealedCount};

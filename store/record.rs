@@ -59,8 +59,9 @@ pub enum Recorded {
     New,
     /// This very run, or a `done` of its job, was there already; nothing was written.
     Known,
-    /// The database refuses this row, whatever it is grouped with; the reason is the database's.
-    Refused(String),
+    /// The database refuses this row, whatever it is grouped with; the reason is the database's. What it leaves beside its
+    /// row is not written either, and given back.
+    Refused { reason: String, facts: Vec<Fact> },
 }
 
 impl Store {
@@ -181,7 +182,7 @@ fn halve(connection: &mut AnyConnection, exits: &[&Exit], keys: &KeyRing) -> Que
                 }
                 // The proof that it is the row: the same statements take a plain one.
                 write_and_delete_plain_row(connection, exit.run.finished_at, keys)?;
-                return Ok(vec![Recorded::Refused(error.to_string())]);
+                return Ok(vec![Recorded::Refused { reason: error.to_string(), facts: exit.facts.clone() }]);
             }
             let (left, right) = exits.split_at(exits.len() / 2);
             let mut answers = halve(connection, left, keys)?;

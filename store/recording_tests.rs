@@ -9,8 +9,8 @@ use crate::connection::{AnyConnection, Purpose};
 use crate::test_database::{TestDatabase, keys, on_both, open};
 use crate::test_postgres::TestPostgres;
 use crate::{
-    Burial, DatabaseUrl, DeadFilter, Exit, Recorded, Run, RunFilter, RunOutcome, Store, StoreError, StoreOptions,
-    migrate,
+    Burial, DatabaseUrl, DeadFilter, Exit, Fact, LogEntry, LogFilter, Recorded, Run, RunFilter, RunOutcome, Store,
+    StoreError, StoreOptions, migrate,
 };
 
 pub(crate) fn at(second: i64) -> DateTime<Utc> {
@@ -193,11 +193,33 @@ fn a_row_the_database_refuses_does_not_hold_up_its_group() {
         let answers = record(&store, batch).await;
         for (n, answer) in answers.iter().enumerate() {
             match answer {
-                Recorded::Refused(reason) => assert!([17, 70].contains(&n) && reason.contains("poisoned"), "{reason}"),
+                Recorded::Refused { reason, .. } => {
+                    assert!([17, 70].contains(&n) && reason.contains("poisoned"), "{reason}");
+                }
                 answer => assert!(![17, 70].contains(&n) && *answer == Recorded::New, "{n}: {answer:?}"),
             }
         }
         assert_eq!(store.count_dead_letters(None).await.expect("count"), 98);
+    });
+}
+
+#[test]
+fn a_row_that_is_refused_gives_back_what_it_would_have_left() {
+    on_both(&async |database| {
+        let store = database.store().await;
+        poison(&database.url);
+        let line = |id: &str| Fact::Log(LogEntry { id: id.to_owned(), created_at: at(0), ..LogEntry::default() });
+        let mut batch = ["good", "bad"].map(|id| exit(id, 1, RunOutcome::Done)).to_vec();
+        batch[1].run.name = "poison".to_owned();
+        for (exit, id) in batch.iter_mut().zip(["of-good", "of-bad"]) {
+            exit.facts.push(line(id));
+        }
+        let mut answers = record(&store, batch.clone()).await;
+        let Some(Recorded::Refused { facts: left, .. }) = answers.pop() else { panic!("it is poisoned") };
+        assert_eq!((answers, &left), (vec![Recorded::New], &batch[1].facts));
+        let again = Exit { facts: left, ..exit("bad", 1, RunOutcome::Done) };
+        assert_eq!(record(&store, vec![again]).await, [Recorded::New]);
+        assert_eq!(store.logs(LogFilter { limit: 9, ..LogFilter::default() }).await.expect("the log").len(), 2);
     });
 }
 

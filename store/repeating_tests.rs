@@ -86,7 +86,7 @@ fn a_row_without_a_free_number_is_refused_alone() {
         let mut last = death_of_another_claim();
         last.run.run = i32::MAX;
         let answers = record(&store, vec![last, exit("y", 1, RunOutcome::Dead), exit("z", 1, RunOutcome::Done)]).await;
-        assert!(matches!(&answers[0], Recorded::Refused(_)), "{answers:?}");
+        assert!(matches!(&answers[0], Recorded::Refused { .. }), "{answers:?}");
         assert_eq!(answers[1..], [Recorded::New, Recorded::New]);
     });
 }

@@ -32,7 +32,7 @@ const fn column(table: &'static str, column: &'static str) -> SealedColumn {
 }
 
 impl SealedColumn {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self { table: "dead_letters", column: "envelope", key: "job_id" },
         column("calendar_integrations", "access_token"),
         column("calendar_integrations", "refresh_token"),
@@ -42,6 +42,7 @@ impl SealedColumn {
         column("webhook_integrations", "secret_key"),
         column("webhook_integrations", "old_secret_key"),
         column("webhook_deliveries", "payload"),
+        Self { table: "oauth_states", column: "verifier", key: "state_hash" },
         Self { table: "meetings", column: "host_url", key: "booking_id" },
         Self { table: "meetings", column: "passcode", key: "booking_id" },
     ];

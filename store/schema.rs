@@ -389,3 +389,19 @@ diesel::table! {
         job_id -> Text,
     }
 }
+
+diesel::table! {
+    oauth_states (state_hash) {
+        state_hash -> Text,
+        organizer_id -> Text,
+        provider -> Text,
+        kind -> Text,
+        integration_id -> Nullable<Text>,
+        redirect_url -> Text,
+        scope -> Text,
+        verifier -> Nullable<Binary>,
+        created_at -> Timestamp,
+        expires_at -> Timestamp,
+        used_at -> Nullable<Timestamp>,
+    }
+}

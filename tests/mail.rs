@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use liaison_sandbox::{BadDay, SmtpSettings};
 use serde_json::{Value, json};
 
-use crate::support::{House, until};
+use crate::support::{House, on_both, until};
 
 pub(crate) use server::MailServer;
 
@@ -98,23 +98,25 @@ fn a_server_that_greylists_gets_the_same_letter_again() {
 
 #[test]
 fn who_has_the_letter_gets_it_once_while_the_others_wait() {
-    let server = MailServer::start(SmtpSettings::default());
-    let house = house(&server);
-    let _worker = house.worker();
-    server.sink.bury("nobody@example.org");
-    server.sink.script([BadDay::Recipient("450 4.2.0 busy")]);
-    send(&house, "a", &letter(&json!(["ann@example.org", "bob@example.org", "nobody@example.org"])));
-    let run = ends(&house, "a", "retry");
-    assert!(run["reason"].as_str().is_some_and(|why| why.contains("a***@example.org: 450")), "{run}");
-    let run = hurry_until(&house, "a", "done");
-    let mails = server.sink.mails();
-    let to: Vec<_> = mails.iter().map(|mail| mail.to.clone()).collect();
-    assert_eq!(to, [["bob@example.org"], ["ann@example.org"]]);
-    assert_eq!(mails[0].text, mails[1].text, "the same bytes");
-    let result: Value = serde_json::from_str(run["result"].as_str().expect("a result")).expect("JSON");
-    assert_eq!(result["already_sent"], json!(["b***@example.org"]), "{result}");
-    assert_eq!(result["refused"][0]["address"], "n***@example.org", "{result}");
-    assert_eq!(house.json(&["mail", "suppressed", "list"])[0]["address"], "nobody@example.org");
+    on_both(|house| {
+        let server = MailServer::start(SmtpSettings::default());
+        let house = settings(house, &server);
+        let _worker = house.worker();
+        server.sink.bury("nobody@example.org");
+        server.sink.script([BadDay::Recipient("450 4.2.0 busy")]);
+        send(&house, "a", &letter(&json!(["ann@example.org", "bob@example.org", "nobody@example.org"])));
+        let run = ends(&house, "a", "retry");
+        assert!(run["reason"].as_str().is_some_and(|why| why.contains("a***@example.org: 450")), "{run}");
+        let run = hurry_until(&house, "a", "done");
+        let mails = server.sink.mails();
+        let to: Vec<_> = mails.iter().map(|mail| mail.to.clone()).collect();
+        assert_eq!(to, [["bob@example.org"], ["ann@example.org"]]);
+        assert_eq!(mails[0].text, mails[1].text, "the same bytes");
+        let result: Value = serde_json::from_str(run["result"].as_str().expect("a result")).expect("JSON");
+        assert_eq!(result["already_sent"], json!(["b***@example.org"]), "{result}");
+        assert_eq!(result["refused"][0]["address"], "n***@example.org", "{result}");
+        assert_eq!(house.json(&["mail", "suppressed", "list"])[0]["address"], "nobody@example.org");
+    });
 }
 
 #[test]
@@ -135,50 +137,54 @@ fn a_server_that_dies_over_the_text_or_loses_its_answer_gets_it_again_with_the_s
 
 #[test]
 fn a_letter_that_is_given_up_is_written_down_as_failed_and_may_be_sent_later() {
-    let server = MailServer::start(SmtpSettings::default());
-    let house = house(&server);
-    let _worker = house.worker();
-    for (job, day) in
-        [("deferred", BadDay::Recipient("450 4.2.0 busy")), ("refused", BadDay::Sender("451 4.3.0 later"))]
-    {
-        let with_id = json!({"to": "ann@example.org", "subject": "s", "text": "t", "id": job});
-        let args = with_id.to_string();
-        server.sink.script([day]);
-        house.json(&["enqueue", "send_email", "--id", job, "--max-attempts", "1", "--args", &args]);
-        ends(&house, job, "dead");
-        assert_eq!(notices::statuses(&house), ["failed"], "{job}");
-        send(&house, &format!("{job}-again"), &with_id);
-        ends(&house, &format!("{job}-again"), "done");
-        assert_eq!(notices::statuses(&house), ["sent"], "{job}");
-        notices::sql(&house, "DELETE FROM notifications");
-    }
+    on_both(|house| {
+        let server = MailServer::start(SmtpSettings::default());
+        let house = settings(house, &server);
+        let _worker = house.worker();
+        for (job, day) in
+            [("deferred", BadDay::Recipient("450 4.2.0 busy")), ("refused", BadDay::Sender("451 4.3.0 later"))]
+        {
+            let with_id = json!({"to": "ann@example.org", "subject": "s", "text": "t", "id": job});
+            let args = with_id.to_string();
+            server.sink.script([day]);
+            house.json(&["enqueue", "send_email", "--id", job, "--max-attempts", "1", "--args", &args]);
+            ends(&house, job, "dead");
+            assert_eq!(notices::statuses(&house), ["failed"], "{job}");
+            send(&house, &format!("{job}-again"), &with_id);
+            ends(&house, &format!("{job}-again"), "done");
+            assert_eq!(notices::statuses(&house), ["sent"], "{job}");
+            house.sql("DELETE FROM notifications");
+        }
+    });
 }
 
 #[test]
 fn an_address_without_anybody_is_written_to_once() {
-    let server = MailServer::start(SmtpSettings::default());
-    server.sink.bury("Nobody@example.org");
-    let house = house(&server);
-    let worker = house.worker();
-    send(&house, "first", &letter(&json!("Nobody@example.org")));
-    let run = ends(&house, "first", "dead");
-    assert!(run["reason"].as_str().is_some_and(|why| why.contains("550 5.1.1 <N***@example.org>")), "{run}");
-    let listed = house.json(&["mail", "suppressed", "list"]);
-    assert_eq!(listed[0]["address"], "nobody@example.org");
-    assert!(!listed[0]["reason"].to_string().contains("obody"), "{listed}");
+    on_both(|house| {
+        let server = MailServer::start(SmtpSettings::default());
+        server.sink.bury("Nobody@example.org");
+        let house = settings(house, &server);
+        let worker = house.worker();
+        send(&house, "first", &letter(&json!("Nobody@example.org")));
+        let run = ends(&house, "first", "dead");
+        assert!(run["reason"].as_str().is_some_and(|why| why.contains("550 5.1.1 <N***@example.org>")), "{run}");
+        let listed = house.json(&["mail", "suppressed", "list"]);
+        assert_eq!(listed[0]["address"], "nobody@example.org");
+        assert!(!listed[0]["reason"].to_string().contains("obody"), "{listed}");
 
-    let before = server.sink.connections();
-    send(&house, "second", &letter(&json!("nobody@EXAMPLE.org")));
-    let run = ends(&house, "second", "dead");
-    assert!(run["reason"].as_str().is_some_and(|why| why.contains("liaison mail suppressed remove")), "{run}");
-    assert_eq!(server.sink.connections(), before, "the server was not asked");
+        let before = server.sink.connections();
+        send(&house, "second", &letter(&json!("nobody@EXAMPLE.org")));
+        let run = ends(&house, "second", "dead");
+        assert!(run["reason"].as_str().is_some_and(|why| why.contains("liaison mail suppressed remove")), "{run}");
+        assert_eq!(server.sink.connections(), before, "the server was not asked");
 
-    house.json(&["mail", "suppressed", "remove", "nobody@example.org"]);
-    assert_eq!(house.cli(&["mail", "suppressed", "remove", "nobody@example.org"]).status.code(), Some(1));
-    send(&house, "third", &letter(&json!("ann@example.org")));
-    ends(&house, "third", "done");
-    let log = worker.stop();
-    assert!(!log.to_lowercase().contains("nobody@"), "{log}");
+        house.json(&["mail", "suppressed", "remove", "nobody@example.org"]);
+        assert_eq!(house.cli(&["mail", "suppressed", "remove", "nobody@example.org"]).status.code(), Some(1));
+        send(&house, "third", &letter(&json!("ann@example.org")));
+        ends(&house, "third", "done");
+        let log = worker.stop();
+        assert!(!log.to_lowercase().contains("nobody@"), "{log}");
+    });
 }
 
 #[test]
@@ -205,16 +211,18 @@ fn a_refusal_that_says_nothing_of_the_address_suppresses_nobody() {
 
 #[test]
 fn a_mail_with_an_id_is_sent_once_whatever_asks_for_it() {
-    let server = MailServer::start(SmtpSettings::default());
-    let house = house(&server);
-    let _worker = house.worker();
-    let with_id = |to: &str| json!({"to": to, "subject": "s", "text": "t", "id": "order:7"});
-    for (job, to) in [("a", "ann@example.org"), ("b", "Ann <ANN@example.org>"), ("c", "bob@example.org")] {
-        send(&house, job, &with_id(to));
-        ends(&house, job, "done");
-    }
-    let to: Vec<_> = server.sink.mails().iter().flat_map(|mail| mail.to.clone()).collect();
-    assert_eq!(to, ["ann@example.org", "bob@example.org"]);
+    on_both(|house| {
+        let server = MailServer::start(SmtpSettings::default());
+        let house = settings(house, &server);
+        let _worker = house.worker();
+        let with_id = |to: &str| json!({"to": to, "subject": "s", "text": "t", "id": "order:7"});
+        for (job, to) in [("a", "ann@example.org"), ("b", "Ann <ANN@example.org>"), ("c", "bob@example.org")] {
+            send(&house, job, &with_id(to));
+            ends(&house, job, "done");
+        }
+        let to: Vec<_> = server.sink.mails().iter().flat_map(|mail| mail.to.clone()).collect();
+        assert_eq!(to, ["ann@example.org", "bob@example.org"]);
+    });
 }
 
 #[test]

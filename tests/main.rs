@@ -5,6 +5,7 @@ mod calling;
 mod chaos;
 mod claiming;
 mod command_line;
+mod connecting;
 mod corpus;
 mod crashing;
 mod doctoring;

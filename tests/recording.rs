@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{House, until};
+use crate::support::{House, on_both, until};
 
 #[test]
 fn a_hundred_malformed_lines_among_ten_thousand_delay_nobody_and_are_buried_with_their_reasons() {
@@ -163,4 +163,42 @@ fn a_daemon_with_another_store_refuses_to_start() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("keeps its history in store"), "{said}");
+}
+
+/// Have the database refuse rows of a table for which this holds.
+fn refuse(house: &House, table: &str, when: &str) {
+    if house.postgres.is_some() {
+        house.sql(&format!(
+            "CREATE FUNCTION refuse_{table}() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN IF {when} THEN RAISE 'refused by a test'; END IF; RETURN NEW; END $$;
+             CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse_{table}()"
+        ));
+    } else {
+        house.sql(&format!(
+            "CREATE TRIGGER refuse_{table} BEFORE INSERT ON {table} WHEN {when}
+             BEGIN SELECT RAISE(ABORT, 'refused by a test'); END"
+        ));
+    }
+}
+
+#[test]
+fn what_a_job_noted_is_kept_when_the_store_refuses_the_texts_of_its_run() {
+    on_both(|house| {
+        refuse(&house, "job_runs", "NEW.result IS NOT NULL");
+        refuse(&house, "notifications", "NEW.recipient = 'odd@example.org'");
+        let worker = house.worker();
+        for (id, to) in [("kept", "ann@example.org"), ("lost", "odd@example.org")] {
+            let args = json!({"to": to, "subject": "s", "text": "t", "id": format!("mail:{id}")}).to_string();
+            house.json(&["enqueue", "send_email", "--id", id, "--args", &args]);
+            until("its run is recorded", || house.runs(id).len() == 1);
+            let run = house.runs(id).remove(0);
+            assert_eq!(run["outcome"], "done");
+            assert!(run["reason"].as_str().is_some_and(|why| why.contains("refused the texts of this run")), "{run}");
+        }
+        assert_eq!(house.ask_sql("SELECT recipient FROM notifications"), ["ann@example.org"]);
+        let jobs = house.ask_sql("SELECT DISTINCT job_id FROM integration_logs WHERE job_id IS NOT NULL");
+        assert!(!jobs.contains(&"lost".to_owned()), "{jobs:?}");
+        let log = worker.stop();
+        assert!(log.contains("facts of it are lost") && !log.contains("the store refuses what kept noted"), "{log}");
+    });
 }

@@ -7,6 +7,7 @@ pub(crate) mod machine;
 #[path = "../store/test_postgres.rs"]
 pub(crate) mod postgres;
 pub(crate) mod proxy;
+pub(crate) mod records;
 pub(crate) mod redis;
 pub(crate) mod servers;
 pub(crate) mod systemd;
@@ -18,6 +19,7 @@ use std::{
 
 pub(crate) use daemon::{Daemon, House};
 pub(crate) use machine::Machine;
+pub(crate) use records::on_both;
 pub(crate) use redis::Redis;
 pub(crate) use servers::{Cluster, Sentinels, Server};
 

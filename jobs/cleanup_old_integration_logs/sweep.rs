@@ -23,6 +23,8 @@ use crate::kit::Retention;
 pub const RUNS_KEPT_AT_LEAST: Duration = Duration::from_hours(8 * 24);
 /// After a silence, whatever was in the hands of the dead has been claimed again after so long: far more than a lease.
 const SETTLING: TimeDelta = TimeDelta::hours(1);
+/// A consent that was not given in time is remembered for so long: whoever comes late with it is told what is the matter.
+const STATES: TimeDelta = TimeDelta::days(1);
 /// Rows read at a time for an export, and counted at a time.
 const EXPORT_PAGE: u32 = 1_000;
 const COUNT_PAGE: u32 = 10_000;
@@ -153,6 +155,9 @@ impl Sweep<'_> {
             if !report.finished {
                 break;
             }
+        }
+        if self.classes.is_empty() && report.finished {
+            self.store.forget_oauth_states(self.now - STATES).await.map_err(failed)?;
         }
         if report.classes.iter().any(|swept| swept.deleted > 0) {
             self.return_space(&mut report, &halt).await?;

@@ -58,6 +58,14 @@ pub(crate) fn sync_envelope(integration: &str, queue: &QueueName) -> Value {
     })
 }
 
+/// The same for a calendar that was just connected: somebody sits there and waits for it.
+#[must_use]
+pub fn first_sync(integration: &str, queue: &QueueName) -> String {
+    let mut envelope = sync_envelope(integration, queue);
+    envelope["priority"] = "high".into();
+    envelope.to_string()
+}
+
 /// The envelope that brings the mirror of a calendar into blocked times, in the same lane.
 pub(crate) fn reconcile_envelope(integration: &str, queue: &QueueName) -> Value {
     let unique = fitting("reconcile", integration, |key| UniqueKey::parse(key).is_ok());

@@ -13,6 +13,7 @@
 
 mod answer;
 mod bearer;
+mod consent;
 mod exchange;
 mod flight;
 mod meters;
@@ -34,6 +35,7 @@ use tokio::{sync::oneshot, task::JoinSet};
 use tracing::warn;
 
 pub(crate) use bearer::Denied;
+pub use consent::{Callback, Consent, Consented, NotRedeemed, mark_of, missing_scopes};
 use flight::{Flight, Landed};
 pub use provider::{ClientAuth, KNOWN_PROVIDERS, KnownProvider, Provider, Providers};
 pub use recovery::Recovered;

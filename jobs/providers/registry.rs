@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use liaison_queue::Limit;
+use liaison_store::IntegrationKind;
 use url::Url;
 
 use super::{
@@ -102,7 +103,6 @@ pub(crate) struct Entry {
     /// None: it has no meetings.
     pub(crate) meets: Option<Open<dyn Meetings>>,
     /// What its owner has to consent to. A scope in brackets is needed for meetings alone.
-    #[cfg_attr(not(test), expect(dead_code, reason = "it is for people: the page on providers is compared with it"))]
     pub(crate) scopes: &'static [&'static str],
     pub(crate) limits: &'static [Bound],
 }
@@ -212,6 +212,45 @@ pub(crate) const ENTRIES: &[Entry] = &[
 /// The entry of this name or alias.
 pub(crate) fn entry(name: &str) -> Option<&'static Entry> {
     ENTRIES.iter().find(|entry| entry.name == name || entry.aliases.contains(&name))
+}
+
+/// What there is to know of an account before its owner is asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountAt {
+    pub kind: IntegrationKind,
+    /// What its owner has to consent to. None where we have no client: whoever connects it says what it needs.
+    pub scopes: Vec<String>,
+    /// It is a calendar that can be synchronised.
+    pub syncs: bool,
+}
+
+/// What an account at the provider that it calls `name` is for, if nobody says, and what it needs.
+///
+/// # Errors
+/// Why there can be no such account, or none that its owner consents to.
+pub fn account_at(name: &str, kind: Option<IntegrationKind>) -> Result<AccountAt, String> {
+    let Some(entry) = entry(name) else {
+        let kind =
+            kind.ok_or_else(|| format!("whether {name} is for calendars or for video nobody knows; add --kind"))?;
+        return Ok(AccountAt { kind, scopes: Vec::new(), syncs: false });
+    };
+    if entry.scopes.is_empty() {
+        return Err(format!(
+            "{name} takes a user and a password, and asks nobody for consent; `liaison integrations add`"
+        ));
+    }
+    let is_video = entry.reads.is_none() || ["google_meet", "microsoft_teams"].contains(&name);
+    let usual = if is_video { IntegrationKind::Video } else { IntegrationKind::Calendar };
+    let kind = kind.unwrap_or(usual);
+    let syncs = kind == IntegrationKind::Calendar;
+    if (syncs && entry.reads.is_none()) || (!syncs && entry.meets.is_none()) {
+        return Err(format!("{name} has no accounts for {}", kind.as_str()));
+    }
+    let wanted = |scope: &&str| match scope.strip_prefix('(').and_then(|scope| scope.strip_suffix(')')) {
+        Some(of_meetings) => (!syncs).then(|| of_meetings.to_owned()),
+        None => Some((*scope).to_owned()),
+    };
+    Ok(AccountAt { kind, scopes: entry.scopes.iter().filter_map(wanted).collect(), syncs })
 }
 
 /// Where a built-in provider is called, unless the configuration says otherwise.

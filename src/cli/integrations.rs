@@ -1,6 +1,7 @@
 //! `liaison integrations`: accounts at providers, and how good their grants are.
 
 mod add;
+mod connect;
 mod list;
 mod show;
 mod switch;
@@ -19,6 +20,8 @@ use super::{Global, answer::Usage, block_on, typed};
 pub(crate) enum IntegrationsCommand {
     /// Add an account with its tokens, or connect one again that was disconnected
     Add(Box<add::AddArgs>),
+    /// Ask an account's owner for consent, and add the account with what that brings
+    Connect(Box<connect::ConnectArgs>),
     /// Accounts, newest first
     List(list::ListArgs),
     /// One account: the health of its grant, and what was done with it lately
@@ -52,6 +55,7 @@ pub(crate) fn run(global: &Global, command: &IntegrationsCommand) -> Result<Exit
             let tokens = args.tokens()?;
             block_on(add::run(&app, args, tokens, json))
         }
+        IntegrationsCommand::Connect(args) => block_on(connect::run(&app, args, json)),
         IntegrationsCommand::List(args) => block_on(list::run(&app, args, json)),
         IntegrationsCommand::Show(which) => block_on(show::run(&app, which, json)),
         IntegrationsCommand::Enable(args) => block_on(switch::run(&app, args, true, json)),

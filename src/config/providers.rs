@@ -12,6 +12,7 @@ use super::key::{Fault, Key, Setting, Value};
 use super::mistake::quote;
 use super::origin::Origin;
 use super::reader::{Reader, Section};
+use super::secret::{REDACTED, Secret};
 use super::url::{scheme, take_apart};
 
 const MAX_NAME: usize = 64;
@@ -22,9 +23,15 @@ const BUILT_IN: &str = "that of a built-in provider, else required";
 pub(crate) struct Provider {
     pub(crate) name: String,
     pub(crate) client_id: String,
-    /// Its content is read when the daemon starts. Defaults to none: a public client.
+    /// Defaults to none: a public client, or `client_secret_file`.
+    pub(crate) client_secret: Option<Secret>,
+    /// Its content is read when the daemon starts. Defaults to none.
     pub(crate) client_secret_file: Option<PathBuf>,
     pub(crate) token_url: String,
+    /// None of one that is not built in: its accounts come with tokens.
+    pub(crate) auth_url: Option<String>,
+    /// Where owners come back to after their consent. Defaults to where `integrations connect` listens.
+    pub(crate) redirect_url: Option<String>,
     pub(crate) revoke_url: Option<String>,
     pub(crate) auth: ClientAuth,
     pub(crate) single_use: bool,
@@ -50,14 +57,20 @@ impl Provider {
         let name = from.optional(keys.name).map(|Name(name)| name).unwrap_or_default();
         let known = KnownProvider::named(&name);
         let client_id = from.optional(keys.client_id).unwrap_or_default();
+        let client_secret = from.optional(keys.client_secret).map(|Hidden(secret)| secret);
         let client_secret_file = from.optional(keys.client_secret_file);
         let token_url = from.optional(keys.token_url).map(|TokenUrl(url)| url);
+        let auth_url = from.optional(keys.auth_url).map(|TokenUrl(url)| url);
+        let redirect_url = from.optional(keys.redirect_url).map(|TokenUrl(url)| url);
         let revoke_url = from.optional(keys.revoke_url).map(|TokenUrl(url)| url);
         let auth = from.optional(keys.auth).map(|Auth(auth)| auth);
         let single_use = from.optional(keys.single_use);
         let api_url = from.optional(keys.api_url).map(|TokenUrl(url)| url);
         require(&mut from, index, "name", "\"zoom\"");
         require(&mut from, index, "client_id", "\"the id that the provider gave you\"");
+        if client_secret.is_some() && client_secret_file.is_some() {
+            refuse_two_secrets(&mut from);
+        }
         if known.is_none() && !name.is_empty() {
             let remedy = "\"https://…\"; only google, microsoft, zoom and webex are known without";
             require(&mut from, index, "token_url", remedy);
@@ -66,8 +79,11 @@ impl Provider {
         Self {
             name,
             client_id,
+            client_secret,
             client_secret_file,
             token_url: token_url.or(known.map(|known| known.token_url.to_owned())).unwrap_or_default(),
+            auth_url: auth_url.or(known.map(|known| known.auth_url.to_owned())),
+            redirect_url,
             revoke_url: revoke_url.or(known.and_then(|known| known.revoke_url).map(str::to_owned)),
             auth: auth.or(known.map(|known| known.auth)).unwrap_or(ClientAuth::Body),
             single_use: single_use.or(known.map(|known| known.single_use)).unwrap_or(false),
@@ -79,8 +95,11 @@ impl Provider {
 struct Keys {
     name: Key<Name>,
     client_id: Key<String>,
+    client_secret: Key<Hidden>,
     client_secret_file: Key<PathBuf>,
     token_url: Key<TokenUrl>,
+    auth_url: Key<TokenUrl>,
+    redirect_url: Key<TokenUrl>,
     revoke_url: Key<TokenUrl>,
     auth: Key<Auth>,
     single_use: Key<bool>,
@@ -93,11 +112,19 @@ impl Keys {
             name: Key::new("name", "The provider: what accounts call it, or the name of a built-in one.")
                 .otherwise("required"),
             client_id: Key::new("client_id", "Who we are there.").otherwise("required"),
+            client_secret: Key::new(
+                "client_secret",
+                "The secret of the client. Better in a file: `client_secret_file`.",
+            ),
             client_secret_file: Key::new(
                 "client_secret_file",
                 "A file with the secret of the client, such as a systemd credential.",
             ),
             token_url: Key::new("token_url", "Where tokens are refreshed.").otherwise(BUILT_IN),
+            auth_url: Key::new("auth_url", "Where `integrations connect` sends owners for their consent.")
+                .otherwise("that of a built-in provider, else none"),
+            redirect_url: Key::new("redirect_url", "Where owners come back to, as it is registered with the provider.")
+                .otherwise("where `integrations connect` listens"),
             revoke_url: Key::new("revoke_url", "Where `integrations disconnect --revoke` says that one is not wanted.")
                 .otherwise("that of a built-in provider, else none"),
             auth: Key::new("auth", "How the client says who it is: in the form, or by HTTP Basic.")
@@ -112,8 +139,11 @@ impl Keys {
     fn remember(&self, section: &mut Section<'_>) {
         section.remember(&self.name);
         section.remember(&self.client_id);
+        section.remember(&self.client_secret);
         section.remember(&self.client_secret_file);
         section.remember(&self.token_url);
+        section.remember(&self.auth_url);
+        section.remember(&self.redirect_url);
         section.remember(&self.revoke_url);
         section.remember(&self.auth);
         section.remember(&self.single_use);
@@ -129,6 +159,14 @@ fn require(from: &mut Section<'_>, index: usize, name: &str, sample: &str) {
     let origin = from.raw().providers[index].clone();
     let remedy = format!("write, for example, {}", place.assignment(&origin, sample));
     from.raw().mistake(place.to_string(), origin, "is missing", "required in each [[provider]]", remedy);
+}
+
+fn refuse_two_secrets(from: &mut Section<'_>) {
+    if let Some(origin) = from.origin("client_secret") {
+        let key = from.place("client_secret").to_string();
+        let problem = "stands beside client_secret_file";
+        from.raw().mistake(key, origin, problem, "one of the two", "take one of the two out");
+    }
 }
 
 fn refuse_doubles(reader: &mut Reader, all: &[Provider]) {
@@ -165,6 +203,22 @@ impl Setting for Name {
 
     fn show(&self) -> toml::Value {
         toml::Value::String(self.0.clone())
+    }
+}
+
+/// Shown as `[redacted]`.
+#[derive(Clone, PartialEq, PartialOrd)]
+struct Hidden(Secret);
+
+impl Setting for Hidden {
+    const ALLOWED: &'static str = "a secret";
+
+    fn parse(written: &Value) -> Result<Self, Fault> {
+        written.text().map(|text| Self(Secret::new(text)))
+    }
+
+    fn show(&self) -> toml::Value {
+        toml::Value::String(REDACTED.to_owned())
     }
 }
 
@@ -246,6 +300,7 @@ mod tests {
         assert!(zoom.single_use && zoom.auth == liaison_jobs::tokens::ClientAuth::Basic);
         assert_eq!(zoom.revoke_url.as_deref(), Some("https://zoom.us/oauth/revoke"));
         assert_eq!(zoom.api_url.as_deref(), Some("https://api.zoom.us/v2"));
+        assert_eq!((zoom.auth_url.as_deref(), &zoom.redirect_url), (Some("https://zoom.us/oauth/authorize"), &None));
     }
 
     #[test]
@@ -280,6 +335,8 @@ mod tests {
             (entry("name = \"a\"\ntoken_url = \"https://u:p@a.example/t\""), "client_secret_file"),
             (entry("name = \"zoom\"\napi_url = \"http://a.example/v2\""), "in clear to another machine"),
             (entry("name = \"zoom\"\nauth = \"digest\""), "neither body nor basic"),
+            (entry("name = \"zoom\"\nredirect_url = \"http://a.example/back\""), "in clear to another machine"),
+            (entry("name = \"zoom\"\nclient_secret = \"s\"\nclient_secret_file = \"/s\""), "stands beside"),
             (entry("name = \"zoom\"") + &entry("name = \"zoom\""), "is also the name of provider[0]"),
             ("[provider]\nname = \"zoom\"\n".to_owned(), "write [[provider]] for one provider"),
             ("[tokens]\nskew = \"10m\"\n".to_owned(), "is not less than refresh_before"),

@@ -13,10 +13,11 @@ fn needs_a_death(point: Point) -> bool {
     matches!(point, Point::Reaped | Point::ForSuspects)
 }
 
-/// Points that jobs do not lead to; `ticking.rs` plays those of ticks, `tokens.rs` those of tokens, and `meetings.rs`
-/// those of meetings and events.
+/// Points that jobs do not lead to; `ticking.rs` plays those of ticks, `tokens.rs` those of tokens, `connecting.rs` those
+/// of consents, and `meetings.rs` those of meetings and events.
 fn is_of_jobs(point: Point) -> bool {
-    let others = [TICKS, &crate::tokens::POINTS, &crate::meetings::POINTS, &[Point::Reloading]];
+    let others =
+        [TICKS, &crate::tokens::POINTS, &crate::connecting::POINTS, &crate::meetings::POINTS, &[Point::Reloading]];
     !others.iter().any(|points| points.contains(&point))
 }
 

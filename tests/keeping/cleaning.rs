@@ -101,6 +101,40 @@ fn what_is_held_stays_until_it_is_released() {
 }
 
 #[test]
+fn a_held_letter_is_not_discarded_by_hand_either() {
+    for house in [House::sqlite(), House::postgres()] {
+        let worker = house.worker();
+        for id in ["free", "held"] {
+            house.cli(&[
+                "enqueue",
+                "fail",
+                "--args",
+                r#"{"times": 9}"#,
+                "--max-attempts",
+                "1",
+                "--id",
+                id,
+                "--wait",
+                "60s",
+            ]);
+        }
+        worker.stop();
+        house.json(&["logs", "hold", "job", "held", "--reason", "case 8"]);
+        let refused = house.cli(&["dead", "discard", "held"]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(said.contains("held: stays, held by the legal hold on job held"), "{said}");
+        let all = house.cli(&["dead", "discard", "--all", "--yes"]);
+        let said = String::from_utf8_lossy(&all.stderr).into_owned();
+        assert!(String::from_utf8_lossy(&all.stdout).contains("1 dead letter discarded"), "{all:?}");
+        assert!(said.contains("1 dead letter kept by legal holds: job held keeps 1"), "{said}");
+        assert_eq!(house.json(&["dead", "list"]).as_array().expect("a list").len(), 1);
+        house.json(&["logs", "release", "job", "held", "--reason", "closed"]);
+        assert!(house.cli(&["dead", "discard", "held"]).status.success());
+    }
+}
+
+#[test]
 fn nothing_is_deleted_where_nobody_can_be_asked() {
     let house = House::sqlite();
     let past = Past::of(&house);

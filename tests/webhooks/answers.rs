@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Answer, Receiver, add, deliveries, delivery, endpoint, event, house, send, until_they_are};
-use crate::support::{House, until};
+use super::{Answer, Receiver, add, deliveries, delivery, endpoint, event, house, send, settled, until_they_are};
+use crate::support::{House, on_both, until};
 
 /// Send one event, and return its delivery once it is over.
 fn over(house: &House, id: &str, endpoint: &str) -> Value {
@@ -21,20 +21,22 @@ fn over(house: &House, id: &str, endpoint: &str) -> Value {
 
 #[test]
 fn a_status_decides_whether_it_is_tried_again() {
-    let house = house().set("LIAISON_WEBHOOKS__BREAKER_AFTER", "1000");
-    let receiver = Receiver::start();
-    let worker = house.worker();
-    for (status, attempts) in [(404, 1), (400, 1), (301, 2), (408, 2), (425, 2), (429, 2), (500, 2), (504, 2)] {
-        let name = format!("e-{status}");
-        receiver.always(&format!("/{status}"), Answer::status(status));
-        add(&house, &name, &receiver.url(&format!("/{status}")), &["--max-retries", "1"]);
-        let found = over(&house, &format!("j-{status}"), &name);
-        assert_eq!(found["status"], "failed", "{found}");
-        assert_eq!(found["attempts"].as_array().map(Vec::len), Some(attempts), "{status}: {found}");
-        assert!(found["error_message"].as_str().unwrap_or_default().contains(&status.to_string()), "{found}");
-        assert_eq!(house.runs(&format!("j-{status}")).last().expect("a run")["outcome"], "dead");
-    }
-    worker.stop();
+    on_both(|house| {
+        let house = settled(house).set("LIAISON_WEBHOOKS__BREAKER_AFTER", "1000");
+        let receiver = Receiver::start();
+        let worker = house.worker();
+        for (status, attempts) in [(404, 1), (400, 1), (301, 2), (408, 2), (425, 2), (429, 2), (500, 2), (504, 2)] {
+            let name = format!("e-{status}");
+            receiver.always(&format!("/{status}"), Answer::status(status));
+            add(&house, &name, &receiver.url(&format!("/{status}")), &["--max-retries", "1"]);
+            let found = over(&house, &format!("j-{status}"), &name);
+            assert_eq!(found["status"], "failed", "{found}");
+            assert_eq!(found["attempts"].as_array().map(Vec::len), Some(attempts), "{status}: {found}");
+            assert!(found["error_message"].as_str().unwrap_or_default().contains(&status.to_string()), "{found}");
+            assert_eq!(house.runs(&format!("j-{status}")).last().expect("a run")["outcome"], "dead");
+        }
+        worker.stop();
+    });
 }
 
 #[test]
@@ -51,25 +53,27 @@ fn an_endpoint_that_wants_no_retries_gets_none() {
 
 #[test]
 fn what_is_gone_is_disabled_and_can_be_enabled() {
-    let house = house();
-    let receiver = Receiver::start();
-    receiver.script([Answer::status(410)]);
-    add(&house, "crm", &receiver.url("/"), &[]);
-    let worker = house.worker();
-    assert_eq!(over(&house, "first", "crm")["status"], "failed");
-    let crm = endpoint(&house, "crm");
-    assert_eq!((&crm["is_active"], &crm["disabled_reason"]), (&json!(false), &json!("it answered 410 Gone")));
-    let second = over(&house, "second", "crm");
-    assert_eq!((&second["status"], second["attempts"].as_array().map(Vec::len)), (&json!("skipped"), Some(0)));
-    let runs = house.runs("second");
-    assert_eq!(runs[0]["outcome"], "done", "nothing is wrong with a job that has nobody to go to: {runs:?}");
-    assert!(runs[0]["result"].as_str().unwrap_or_default().contains("liaison webhooks enable crm"), "{runs:?}");
-    house.json(&["webhooks", "enable", "crm"]);
-    assert_eq!(house.json(&["webhooks", "replay", "--endpoint", "crm", "--dry-run"])["would_replay"], 2);
-    assert_eq!(house.json(&["webhooks", "replay", "--endpoint", "crm", "--yes"])["replayed"], 2);
-    until_they_are(&house, "crm", "delivered", 2);
-    assert_eq!(receiver.received(3).len(), 3);
-    worker.stop();
+    on_both(|house| {
+        let house = settled(house);
+        let receiver = Receiver::start();
+        receiver.script([Answer::status(410)]);
+        add(&house, "crm", &receiver.url("/"), &[]);
+        let worker = house.worker();
+        assert_eq!(over(&house, "first", "crm")["status"], "failed");
+        let crm = endpoint(&house, "crm");
+        assert_eq!((&crm["is_active"], &crm["disabled_reason"]), (&json!(false), &json!("it answered 410 Gone")));
+        let second = over(&house, "second", "crm");
+        assert_eq!((&second["status"], second["attempts"].as_array().map(Vec::len)), (&json!("skipped"), Some(0)));
+        let runs = house.runs("second");
+        assert_eq!(runs[0]["outcome"], "done", "nothing is wrong with a job that has nobody to go to: {runs:?}");
+        assert!(runs[0]["result"].as_str().unwrap_or_default().contains("liaison webhooks enable crm"), "{runs:?}");
+        house.json(&["webhooks", "enable", "crm"]);
+        assert_eq!(house.json(&["webhooks", "replay", "--endpoint", "crm", "--dry-run"])["would_replay"], 2);
+        assert_eq!(house.json(&["webhooks", "replay", "--endpoint", "crm", "--yes"])["replayed"], 2);
+        until_they_are(&house, "crm", "delivered", 2);
+        assert_eq!(receiver.received(3).len(), 3);
+        worker.stop();
+    });
 }
 
 #[test]

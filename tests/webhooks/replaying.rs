@@ -2,36 +2,38 @@
 
 use serde_json::json;
 
-use super::{Answer, Receiver, add, delivery, event, header, house, send, until_they_are};
-use crate::support::until;
+use super::{Answer, Receiver, add, delivery, event, header, house, send, settled, until_they_are};
+use crate::support::{on_both, until};
 
 #[test]
 fn a_replay_is_the_same_delivery_with_the_same_bytes() {
-    let house = house();
-    let receiver = Receiver::start();
-    receiver.script([Answer::status(404)]);
-    add(&house, "crm", &receiver.url("/"), &[]);
-    let worker = house.worker();
-    send(&house, "a", &event("crm", 1));
-    until_they_are(&house, "crm", "failed", 1);
-    let first = receiver.received(1).remove(0);
-    let id = header(&first, "webhook-id").to_owned();
-    // Another address, to be sure that the row of the endpoint counts and not what was.
-    house.json(&["webhooks", "edit", "crm", "--url", &receiver.url("/moved")]);
-    assert_eq!(house.json(&["webhooks", "replay", &id])["replayed"], 1);
-    until_they_are(&house, "crm", "delivered", 1);
-    let second = receiver.received(2).remove(1);
-    assert_eq!((header(&second, "webhook-id"), &second.body), (id.as_str(), &first.body));
-    assert_eq!(second.path, "/moved");
-    assert_eq!(delivery(&house, &id)["attempts"].as_array().map(Vec::len), Some(2));
-    // What was delivered is sent again only when somebody says so, and stays delivered.
-    assert_eq!(house.json(&["webhooks", "replay", "--endpoint", "crm", "--dry-run"])["would_replay"], 0);
-    receiver.script([Answer::status(404)]);
-    let again = ["webhooks", "replay", "--endpoint", "crm", "--status", "delivered", "--yes"];
-    assert_eq!(house.json(&again)["replayed"], 1);
-    until("it was tried", || delivery(&house, &id)["attempts"].as_array().map(Vec::len) == Some(3));
-    assert_eq!(delivery(&house, &id)["status"], "delivered");
-    worker.stop();
+    on_both(|house| {
+        let house = settled(house);
+        let receiver = Receiver::start();
+        receiver.script([Answer::status(404)]);
+        add(&house, "crm", &receiver.url("/"), &[]);
+        let worker = house.worker();
+        send(&house, "a", &event("crm", 1));
+        until_they_are(&house, "crm", "failed", 1);
+        let first = receiver.received(1).remove(0);
+        let id = header(&first, "webhook-id").to_owned();
+        // Another address, to be sure that the row of the endpoint counts and not what was.
+        house.json(&["webhooks", "edit", "crm", "--url", &receiver.url("/moved")]);
+        assert_eq!(house.json(&["webhooks", "replay", &id])["replayed"], 1);
+        until_they_are(&house, "crm", "delivered", 1);
+        let second = receiver.received(2).remove(1);
+        assert_eq!((header(&second, "webhook-id"), &second.body), (id.as_str(), &first.body));
+        assert_eq!(second.path, "/moved");
+        assert_eq!(delivery(&house, &id)["attempts"].as_array().map(Vec::len), Some(2));
+        // What was delivered is sent again only when somebody says so, and stays delivered.
+        assert_eq!(house.json(&["webhooks", "replay", "--endpoint", "crm", "--dry-run"])["would_replay"], 0);
+        receiver.script([Answer::status(404)]);
+        let again = ["webhooks", "replay", "--endpoint", "crm", "--status", "delivered", "--yes"];
+        assert_eq!(house.json(&again)["replayed"], 1);
+        until("it was tried", || delivery(&house, &id)["attempts"].as_array().map(Vec::len) == Some(3));
+        assert_eq!(delivery(&house, &id)["status"], "delivered");
+        worker.stop();
+    });
 }
 
 #[test]
@@ -67,14 +69,16 @@ fn a_replay_of_nothing_says_so() {
 
 #[test]
 fn a_delivery_whose_job_is_taken_back_waits_no_more() {
-    let house = house().set("LIAISON_WEBHOOKS__SCHEDULE", "1h");
-    let receiver = Receiver::start();
-    receiver.script([Answer::status(500)]);
-    add(&house, "crm", &receiver.url("/"), &[]);
-    let worker = house.worker();
-    send(&house, "a", &event("crm", 1));
-    until_they_are(&house, "crm", "retrying", 1);
-    house.json(&["jobs", "cancel", "a"]);
-    until_they_are(&house, "crm", "failed", 1);
-    worker.stop();
+    on_both(|house| {
+        let house = settled(house).set("LIAISON_WEBHOOKS__SCHEDULE", "1h");
+        let receiver = Receiver::start();
+        receiver.script([Answer::status(500)]);
+        add(&house, "crm", &receiver.url("/"), &[]);
+        let worker = house.worker();
+        send(&house, "a", &event("crm", 1));
+        until_they_are(&house, "crm", "retrying", 1);
+        house.json(&["jobs", "cancel", "a"]);
+        until_they_are(&house, "crm", "failed", 1);
+        worker.stop();
+    });
 }

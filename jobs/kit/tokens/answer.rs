@@ -45,6 +45,9 @@ pub(super) struct TokenAnswer {
     /// A list with spaces, or with commas, as it was given.
     #[serde(default)]
     pub(super) scope: Option<String>,
+    /// Who the owner is, for whom asked with `openid`.
+    #[serde(default)]
+    pub(super) id_token: Option<AccessToken>,
 }
 
 fn bearer() -> BasicTokenType {

@@ -1,13 +1,13 @@
-//! One refresh token for new tokens, by the `oauth2` crate over our own way out; and telling a provider that a grant has
-//! ended.
+//! A refresh token, or the code of a consent, for new tokens, by the `oauth2` crate over our own way out; and telling a
+//! provider that a grant has ended.
 
-use std::cell::RefCell;
+use std::{borrow::Cow, cell::RefCell};
 
 use chrono::{DateTime, Utc};
 use liaison_store::Tokens;
 use oauth2::{
-    AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, RefreshToken,
-    StandardRevocableToken, TokenResponse as _, TokenUrl,
+    AccessToken, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, StandardRevocableToken, TokenResponse as _, TokenUrl,
     basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
 };
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -28,7 +28,7 @@ use crate::kit::{
 /// An answer with tokens is a few KiB, also with an `id_token` in it.
 const KEPT: usize = 256 * 1024;
 
-type Client = oauth2::Client<
+pub(super) type Client = oauth2::Client<
     BasicErrorResponse,
     TokenAnswer,
     BasicTokenIntrospectionResponse,
@@ -44,7 +44,7 @@ type Client = oauth2::Client<
 /// What came back, for whoever judges it.
 type Heard = Result<Answer, CallFault>;
 
-fn client(provider: &Provider) -> Result<Client, Refusal> {
+pub(super) fn client(provider: &Provider) -> Result<Client, Refusal> {
     let url = TokenUrl::new(provider.token_url.clone())
         .map_err(|fault| Refusal::Ours { why: format!("the token URL of {} is none: {fault}", provider.name) })?;
     let auth = match provider.auth {
@@ -58,22 +58,68 @@ fn client(provider: &Provider) -> Result<Client, Refusal> {
     })
 }
 
-/// The request, as the crate makes it. It would also send it, but knows only what we need least of an answer.
-fn request(provider: &Provider, token: &RefreshToken) -> Result<HttpRequest, Refusal> {
-    let made = RefCell::new(None);
-    let take = |request: HttpRequest| -> Result<HttpResponse, CallFault> {
-        *made.borrow_mut() = Some(request);
-        Err(CallFault::Refused { why: "it is sent elsewhere".to_owned() })
-    };
-    let _not_sent = client(provider)?.exchange_refresh_token(token).request(&take);
-    made.take().ok_or_else(|| Refusal::Ours { why: format!("no request can be made for {}", provider.name) })
+/// What is given for tokens.
+pub(super) enum Given<'a> {
+    Refresh(&'a Secret),
+    /// The code that the owner's consent brought, what proves that we asked for it, and where it was brought to.
+    Code {
+        code: &'a Secret,
+        verifier: &'a Secret,
+        redirect: &'a str,
+    },
 }
 
-/// The answer, as the crate reads it; none if there are no tokens in it.
-fn read(provider: &Provider, token: &RefreshToken, answer: &Answer) -> Option<TokenAnswer> {
-    let give = |_: HttpRequest| Ok::<_, CallFault>(response(answer));
-    let read = client(provider).ok()?.exchange_refresh_token(token).request(&give).ok();
-    read.filter(|tokens| !tokens.access_token().secret().is_empty())
+impl Given<'_> {
+    /// What must not be repeated.
+    fn secrets(&self) -> [&str; 2] {
+        match self {
+            Self::Refresh(token) => [token.expose(), ""],
+            Self::Code { code, verifier, .. } => [code.expose(), verifier.expose()],
+        }
+    }
+
+    /// Have the crate ask by this client. None, if it cannot, or finds no tokens in the answer.
+    fn ask(
+        &self,
+        provider: &Provider,
+        by: &impl Fn(HttpRequest) -> Result<HttpResponse, CallFault>,
+    ) -> Result<Option<TokenAnswer>, Refusal> {
+        let client = client(provider)?;
+        Ok(match self {
+            Self::Refresh(token) => {
+                let token = RefreshToken::new(token.expose().to_owned());
+                client.exchange_refresh_token(&token).request(by).ok()
+            }
+            Self::Code { code, verifier, redirect } => {
+                let redirect = RedirectUrl::new((*redirect).to_owned())
+                    .map_err(|fault| Refusal::Ours { why: format!("the redirect URL is none: {fault}") })?;
+                client
+                    .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
+                    .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()))
+                    .set_redirect_uri(Cow::Owned(redirect))
+                    .request(by)
+                    .ok()
+            }
+        })
+    }
+
+    /// The request, as the crate makes it. It would also send it, but knows only what we need least of an answer.
+    fn request(&self, provider: &Provider) -> Result<HttpRequest, Refusal> {
+        let made = RefCell::new(None);
+        let take = |request: HttpRequest| -> Result<HttpResponse, CallFault> {
+            *made.borrow_mut() = Some(request);
+            Err(CallFault::Refused { why: "it is sent elsewhere".to_owned() })
+        };
+        let _not_sent = self.ask(provider, &take)?;
+        made.take().ok_or_else(|| Refusal::Ours { why: format!("no request can be made for {}", provider.name) })
+    }
+
+    /// The answer, as the crate reads it; none if there are no tokens in it.
+    fn read(&self, provider: &Provider, answer: &Answer) -> Option<TokenAnswer> {
+        let give = |_: HttpRequest| Ok::<_, CallFault>(response(answer));
+        let read = self.ask(provider, &give).ok()?;
+        read.filter(|tokens| !tokens.access_token().secret().is_empty())
+    }
 }
 
 /// Ask once. `now` is when: the lifetime counts from the request, so that a slow answer makes no token live longer.
@@ -83,26 +129,37 @@ pub(super) async fn exchange(
     refresh_token: &str,
     now: DateTime<Utc>,
 ) -> Result<Tokens, Refusal> {
-    let token = RefreshToken::new(refresh_token.to_owned());
-    let heard = outbound.send_trusted(call(request(provider, &token)?)).await;
-    let tokens = heard.as_ref().ok().filter(|answer| answer.is_whole()).and_then(|heard| read(provider, &token, heard));
-    let Some(answer) = tokens else { return Err(refusal(provider, refresh_token, heard, now)) };
-    Ok(Tokens {
+    give(outbound, provider, &Given::Refresh(&Secret::new(refresh_token)), now).await.map(|(tokens, _)| tokens)
+}
+
+/// The same of anything that is given for tokens; with the word of the provider on who the owner is.
+pub(super) async fn give(
+    outbound: &Outbound,
+    provider: &Provider,
+    given: &Given<'_>,
+    now: DateTime<Utc>,
+) -> Result<(Tokens, Option<AccessToken>), Refusal> {
+    let heard = outbound.send_trusted(call(given.request(provider)?)).await;
+    let tokens = heard.as_ref().ok().filter(|answer| answer.is_whole()).and_then(|heard| given.read(provider, heard));
+    let Some(answer) = tokens else { return Err(refusal(provider, given, heard, now)) };
+    let tokens = Tokens {
         access_token: answer.access_token().secret().clone(),
         refresh_token: answer.refresh_token().map(|token| token.secret().clone()),
         expires_at: answer
             .expires_in()
             .and_then(|life| now.checked_add_signed(chrono::TimeDelta::from_std(life).ok()?)),
         scope: answer.scope.clone(),
-    })
+    };
+    Ok((tokens, answer.id_token))
 }
 
-fn refusal(provider: &Provider, refresh_token: &str, heard: Heard, now: DateTime<Utc>) -> Refusal {
+fn refusal(provider: &Provider, given: &Given<'_>, heard: Heard, now: DateTime<Utc>) -> Refusal {
     match heard {
         Ok(answer) if answer.is_whole() => {
             let secret = provider.client_secret.as_ref().map_or("", Secret::expose);
             let after = retry_after(&answer.headers, now);
-            judge(answer.status.as_u16(), &answer.body, after, &[refresh_token, secret])
+            let [one, other] = given.secrets();
+            judge(answer.status.as_u16(), &answer.body, after, &[one, other, secret])
         }
         Ok(answer) => {
             let why = format!("the token endpoint answers {}, and breaks off", answer.status.as_u16());

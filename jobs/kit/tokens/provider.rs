@@ -18,6 +18,8 @@ pub enum ClientAuth {
 pub struct Provider {
     pub name: String,
     pub token_url: String,
+    /// Where owners are asked for their consent; none: accounts come with tokens.
+    pub auth_url: Option<String>,
     /// None: there is nobody to tell; tokens are only forgotten.
     pub revoke_url: Option<String>,
     pub client_id: String,
@@ -35,6 +37,13 @@ pub struct KnownProvider {
     /// What accounts call it.
     pub serves: &'static [&'static str],
     pub token_url: &'static str,
+    pub auth_url: &'static str,
+    /// What it has to be asked beside the usual, so that it gives a refresh token and comes back as it should.
+    pub asks: &'static [(&'static str, &'static str)],
+    /// The scopes by which it says who the owner is.
+    pub identity: &'static [&'static str],
+    /// Scopes stand in the app that is registered there, and are not asked for.
+    pub fixed_scopes: bool,
     pub revoke_url: Option<&'static str>,
     pub auth: ClientAuth,
     pub single_use: bool,
@@ -46,6 +55,10 @@ pub const KNOWN_PROVIDERS: &[KnownProvider] = &[
         name: "google",
         serves: &["google", "google_meet"],
         token_url: "https://oauth2.googleapis.com/token",
+        auth_url: "https://accounts.google.com/o/oauth2/v2/auth",
+        asks: &[("access_type", "offline"), ("prompt", "consent")],
+        identity: &["openid", "email"],
+        fixed_scopes: false,
         revoke_url: Some("https://oauth2.googleapis.com/revoke"),
         auth: ClientAuth::Body,
         single_use: false,
@@ -54,6 +67,10 @@ pub const KNOWN_PROVIDERS: &[KnownProvider] = &[
         name: "microsoft",
         serves: &["microsoft", "outlook", "microsoft_teams"],
         token_url: "https://login.microsoftonline.com/common/oauth2/v2.0/token",
+        auth_url: "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
+        asks: &[("response_mode", "query"), ("prompt", "select_account")],
+        identity: &["openid", "email"],
+        fixed_scopes: false,
         // The one that there is ends all sessions of the user.
         revoke_url: None,
         auth: ClientAuth::Body,
@@ -64,6 +81,10 @@ pub const KNOWN_PROVIDERS: &[KnownProvider] = &[
         name: "zoom",
         serves: &["zoom"],
         token_url: "https://zoom.us/oauth/token",
+        auth_url: "https://zoom.us/oauth/authorize",
+        asks: &[],
+        identity: &[],
+        fixed_scopes: true,
         revoke_url: Some("https://zoom.us/oauth/revoke"),
         auth: ClientAuth::Basic,
         single_use: true,
@@ -72,6 +93,10 @@ pub const KNOWN_PROVIDERS: &[KnownProvider] = &[
         name: "webex",
         serves: &["webex"],
         token_url: "https://webexapis.com/v1/access_token",
+        auth_url: "https://webexapis.com/v1/authorize",
+        asks: &[],
+        identity: &[],
+        fixed_scopes: false,
         revoke_url: None,
         auth: ClientAuth::Body,
         single_use: false,
@@ -121,6 +146,7 @@ mod tests {
         Provider {
             name: name.to_owned(),
             token_url: "https://a.example/token".to_owned(),
+            auth_url: None,
             revoke_url: None,
             client_id: "id".to_owned(),
             client_secret: Some(Secret::new("hunter2")),

@@ -58,6 +58,33 @@ fn who_gives_tokens_is_called_the_same_here() {
 }
 
 #[test]
+fn what_an_owner_has_to_consent_to_follows_from_what_the_account_is_for() {
+    use IntegrationKind::{Calendar, Video};
+    let of = |name, kind| account_at(name, kind).unwrap_or_else(|why| panic!("{name}: {why}"));
+    for (name, kind, scopes) in [
+        ("outlook", Calendar, &["offline_access", "Calendars.ReadWrite"][..]),
+        ("microsoft_teams", Video, &["offline_access", "Calendars.ReadWrite", "OnlineMeetings.ReadWrite"]),
+        ("google", Calendar, &["https://www.googleapis.com/auth/calendar.events"]),
+        ("google_meet", Video, &["https://www.googleapis.com/auth/calendar.events"]),
+        ("zoom", Video, &["meeting:read", "meeting:write", "user:read"]),
+    ] {
+        let found = of(name, None);
+        assert_eq!((found.kind, found.syncs), (kind, kind == Calendar), "{name}");
+        assert_eq!(found.scopes, scopes, "{name}");
+    }
+    assert_eq!(of("google", Some(Video)).kind, Video);
+    assert_eq!(of("acme", Some(Calendar)), AccountAt { kind: Calendar, scopes: Vec::new(), syncs: false });
+    for (name, kind, said) in [
+        ("acme", None, "add --kind"),
+        ("apple", None, "a user and a password"),
+        ("zoom", Some(Calendar), "no accounts for calendar"),
+    ] {
+        let why = account_at(name, kind).unwrap_err();
+        assert!(why.contains(said), "{name}: {why}");
+    }
+}
+
+#[test]
 fn what_a_provider_cannot_do_is_said_and_never_passed_over() {
     let registry = Registry::new(Outbound::new(&OutboundSettings::default()).unwrap(), []);
     let opening = |login| Opening {

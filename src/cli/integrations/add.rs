@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Result, bail};
 use chrono::{DateTime, TimeDelta, Utc};
 use liaison_queue::{JobId, clock::Clock};
-use liaison_store::{AccountId, Added, CalendarPlace, IntegrationKind, LogEntry, NewIntegration, Tokens};
+use liaison_store::{AccountId, Added, CalendarPlace, IntegrationKind, LogEntry, NewIntegration, Store, Tokens};
 use serde_json::{Value, json};
 
 use super::kinds;
@@ -84,7 +84,7 @@ impl AddArgs {
     }
 }
 
-fn zone(text: &str) -> Result<String, String> {
+pub(super) fn zone(text: &str) -> Result<String, String> {
     let zone = text.parse::<chrono_tz::Tz>();
     zone.map(|zone| zone.name().to_owned()).map_err(|_| "no such zone; write an IANA name, as Europe/Berlin".to_owned())
 }
@@ -131,7 +131,6 @@ pub(super) async fn run(app: &App, args: &AddArgs, tokens: Tokens, json: bool) -
         bail!(Usage("--calendar, --server and --time-zone: only for a calendar".to_owned()));
     }
     let store = app.store_with_keys().await?;
-    let now = Clock::wall().date();
     let known = crate::tokens::is_known(&app.config, &args.provider);
     if !known && tokens.refresh_token.is_some() {
         answer::note(&format!(
@@ -149,13 +148,42 @@ pub(super) async fn run(app: &App, args: &AddArgs, tokens: Tokens, json: bool) -
         provider_email: args.email.clone(),
         tokens,
     };
+    let message = format!("connected, with tokens of {}", args.provider);
+    let Put { account, recovered, status } = put(app, &store, new, place, message).await?;
+    if json {
+        answer::json(&json!({
+            "status": status, "kind": account.kind, "id": account.id, "recovered_from_episode": recovered,
+        }));
+    } else {
+        answer::line(&format!("{account}: {status}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What became of an account.
+pub(super) struct Put {
+    pub(super) account: AccountId,
+    /// The episode of being disconnected that this has ended.
+    pub(super) recovered: Option<i32>,
+    pub(super) status: &'static str,
+}
+
+/// Put an account and its tokens into the store, with this message in the log; its owner hears of it, if need be.
+pub(super) async fn put(
+    app: &App,
+    store: &Store,
+    new: NewIntegration,
+    place: CalendarPlace,
+    message: String,
+) -> Result<Put> {
+    let now = Clock::wall().date();
     let entry = LogEntry {
         id: JobId::generate().to_string(),
         log_type: "connected".to_owned(),
-        integration_type: args.kind.as_str().to_owned(),
-        organizer_id: Some(args.organizer.clone()),
-        message: format!("connected, with tokens of {}", args.provider),
-        details: Some(json!({"by": operator(), "provider": args.provider}).to_string()),
+        integration_type: new.kind.as_str().to_owned(),
+        organizer_id: Some(new.organizer_id.clone()),
+        message,
+        details: Some(json!({"by": operator(), "provider": new.provider}).to_string()),
         success: true,
         created_at: now,
         ..LogEntry::default()
@@ -173,14 +201,7 @@ pub(super) async fn run(app: &App, args: &AddArgs, tokens: Tokens, json: bool) -
     if let Some(episode) = recovered {
         tell(app, &account, episode).await;
     }
-    if json {
-        answer::json(&json!({
-            "status": status, "kind": account.kind, "id": account.id, "recovered_from_episode": recovered,
-        }));
-    } else {
-        answer::line(&format!("{account}: {status}"));
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(Put { account, recovered, status })
 }
 
 /// Its owner was told that it is disconnected, and hears that it is no more.
@@ -191,7 +212,7 @@ async fn tell(app: &App, account: &AccountId, episode: i32) {
     }
 }
 
-fn check(id: &str) -> Result<(), Usage> {
+pub(super) fn check(id: &str) -> Result<(), Usage> {
     let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     if !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(is_good) {
         return Ok(());

@@ -182,6 +182,17 @@ async fn a_cursor_that_dies_between_two_pages_asks_for_a_full_round() {
 }
 
 #[tokio::test]
+async fn a_cursor_of_another_address_asks_for_a_full_round_and_is_not_followed() {
+    let (old, client) = town().await;
+    let (_, _, cursor) = round(&client, None).await.unwrap();
+    let (moved, client) = town().await;
+    let before = old.desk().calls();
+    let fault = client.changes(cursor.as_deref(), window()).await.unwrap_err();
+    assert!(matches!(&fault, Fault::Expired { why } if why.contains("another address")), "{fault:?}");
+    assert_eq!((old.desk().calls(), moved.desk().calls()), (before, 0));
+}
+
+#[tokio::test]
 async fn a_delta_that_never_ends_is_given_up_and_the_view_is_read_as_it_is() {
     let (server, client) = town().await;
     ids(7).for_each(|id| server.put(ANN, event(&id)));

@@ -1,5 +1,5 @@
-//! What the stand-ins of calendars have in common: a shelf of events for each account, pages that end early, meetings that
-//! take their time, and what attendees are told.
+//! What the stand-ins of calendars have in common: a shelf of events for each account, pages that end early, meetings
+//! that take their time, and what attendees are told.
 
 use crate::series::Series;
 use crate::stand::{Provider, Stand};
@@ -18,6 +18,8 @@ pub trait Shelf: Default + Send {
     fn living(&self) -> impl Iterator<Item = &Value>;
     /// Cursors of another generation are not good.
     fn set_generation(&mut self, generation: u64);
+    /// Changes, and ids that are made up, go on from there.
+    fn count_from(&mut self, number: u32);
 }
 
 /// All calendars of a provider.
@@ -26,6 +28,7 @@ pub struct Calendars<S> {
     shelves: HashMap<String, S>,
     /// Another one in each process: what a stand-in before this one has told leads nowhere.
     generation: u64,
+    first: u32,
     /// Pages are no longer than this.
     pub(crate) page_size: Option<usize>,
     /// How often an event is looked at before its meeting is there.
@@ -42,6 +45,7 @@ impl<S> Default for Calendars<S> {
             shelves: HashMap::new(),
             // It has to fit into a cursor, where it is signed.
             generation: RandomState::new().build_hasher().finish() >> 32,
+            first: 0,
             page_size: None,
             meeting_takes: 0,
             looks: HashMap::new(),
@@ -53,12 +57,18 @@ impl<S> Default for Calendars<S> {
 
 impl<S: Shelf> Calendars<S> {
     pub(crate) fn of(&mut self, who: &str) -> &mut S {
-        let generation = self.generation;
+        let (generation, first) = (self.generation, self.first);
         self.shelves.entry(who.to_owned()).or_insert_with(|| {
-            let mut shelf = S::default();
-            shelf.set_generation(generation);
-            shelf
+            let mut empty = S::default();
+            empty.set_generation(generation);
+            empty.count_from(first);
+            empty
         })
+    }
+
+    pub(crate) fn count_from(&mut self, number: u32) {
+        self.first = number;
+        self.shelves.values_mut().for_each(|shelf| shelf.count_from(number));
     }
 
     /// No cursor of this account that was given so far is good any more.

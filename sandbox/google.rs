@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 pub struct Google {
     calendars: Calendars<Shelf>,
     conferences: u32,
+    no_permission: bool,
 }
 
 impl Keeps for Google {
@@ -37,6 +38,11 @@ impl Stand<Google> {
     /// In which zone the calendar is; it begins in Berlin.
     pub fn zone(&self, who: &str, zone: &str) {
         zone.clone_into(&mut self.provider().calendars.of(who).zone);
+    }
+
+    /// Whoever asks has consented to nothing any more.
+    pub fn no_permission(&self) {
+        self.provider().no_permission = true;
     }
 
     /// How many meetings were made.
@@ -67,6 +73,9 @@ impl Provider for Google {
     fn answer(&mut self, who: &str, call: &Call<'_>) -> Said {
         let (method, pieces) = call.route();
         let (request, query, body) = (call.request, &call.query, &call.body);
+        if self.no_permission {
+            return error(403, "global", "insufficientPermissions", "");
+        }
         let ["calendar", "v3", "calendars", _, "events", rest @ ..] = &pieces[..] else { return not_found() };
         match (method, rest) {
             ("GET", []) => {
@@ -80,6 +89,10 @@ impl Provider for Google {
             ("DELETE", [id]) => self.delete(who, id, request, query),
             _ => not_found(),
         }
+    }
+
+    fn count_from(&mut self, number: u32) {
+        self.calendars.count_from(number);
     }
 
     fn refuse(refusal: Refusal) -> Said {
@@ -142,6 +155,9 @@ impl Google {
             patch.as_object_mut().expect("an object").remove("conferenceData");
         }
         merge(&mut event, &patch);
+        if event["conferenceData"].is_null() {
+            event.as_object_mut().expect("an object").remove("hangoutLink");
+        }
         if let Err(field) = check_times(&event) {
             return error(400, "global", field, "");
         }

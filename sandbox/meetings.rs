@@ -16,6 +16,8 @@ type Fields = Map<String, Value>;
 pub struct Book {
     meetings: BTreeMap<String, (String, Fields)>,
     made: usize,
+    /// What the numbers of meetings go on from.
+    pub(crate) first: u32,
     /// What passed of each user today.
     today: HashMap<String, u32>,
     pub(crate) daily: u32,
@@ -24,7 +26,7 @@ pub struct Book {
 
 impl Default for Book {
     fn default() -> Self {
-        Self { meetings: BTreeMap::new(), made: 0, today: HashMap::new(), daily: 100, over: 0 }
+        Self { meetings: BTreeMap::new(), made: 0, first: 0, today: HashMap::new(), daily: 100, over: 0 }
     }
 }
 
@@ -49,9 +51,9 @@ impl Book {
         self.meetings.len() >= MAX_MEETINGS
     }
 
-    /// The number of the next one, from 1.
+    /// The number of the next one.
     pub(crate) fn next(&self) -> usize {
-        self.made + 1
+        self.first as usize + self.made + 1
     }
 
     /// A new meeting: what the provider says of it, with what was asked for laid over it.

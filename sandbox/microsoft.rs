@@ -14,6 +14,7 @@ use crate::calendars::{Calendars, Keeps};
 use crate::desk::{Refusal, Said};
 use crate::stand::{Call, Provider, Stand};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 /// How a delta that is not good any more is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub struct Graph {
     is_split: bool,
     /// Where links lead, if not here.
     links_to: Option<String>,
+    /// Of mailboxes whose owners consented to tell.
+    zones: HashMap<String, String>,
     turns: u64,
 }
 
@@ -53,6 +56,11 @@ impl Stand<Graph> {
         let mut graph = self.provider();
         graph.reset = reset;
         graph.calendars.renew(who);
+    }
+
+    /// The owner of the mailbox lives in this zone, and consents to tell.
+    pub fn zone(&self, who: &str, name: &str) {
+        self.provider().zones.insert(who.to_owned(), name.to_owned());
     }
 
     /// Deltas go round in circles.
@@ -103,6 +111,10 @@ impl Provider for Graph {
         match (method, rest) {
             ("GET", ["calendarView", "delta"]) => self.delta(who, request, query),
             ("GET", ["calendarView"]) => self.plain(who, request, query),
+            ("GET", ["mailboxSettings", "timeZone"]) => match self.zones.get(who) {
+                Some(zone) => Said::json(200, json!({"value": zone})),
+                None => error(403, "ErrorAccessDenied"),
+            },
             ("POST", ["events"]) => self.insert(who, body.clone()),
             ("GET", ["events", id]) => self.read(who, id),
             ("PATCH", ["events", id]) => self.patch(who, id, body, request),
@@ -110,6 +122,11 @@ impl Provider for Graph {
             (method, ["onlineMeetings", rest @ ..]) => self.teams.answer(who, method, rest, body),
             _ => error(400, "BadRequest"),
         }
+    }
+
+    fn count_from(&mut self, number: u32) {
+        self.calendars.count_from(number);
+        self.teams.made = number;
     }
 
     fn refuse(refusal: Refusal) -> Said {

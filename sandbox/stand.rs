@@ -21,6 +21,9 @@ pub trait Provider: Default + Send + 'static {
 
     /// Say no in its words.
     fn refuse(refusal: Refusal) -> Said;
+
+    /// Ids that it makes up go on from there.
+    fn count_from(&mut self, number: u32);
 }
 
 /// A request taken apart.
@@ -94,6 +97,11 @@ impl<P: Provider> Stand<P> {
     #[must_use]
     pub fn api_url(&self) -> String {
         self.desk.url(P::BASE)
+    }
+
+    /// Ids that it makes up go on from there: somebody may remember those that a stand-in before this one has made.
+    pub fn count_from(&self, number: u32) {
+        self.provider().count_from(number);
     }
 
     /// Close every connection, and return when no task is left.

@@ -68,6 +68,10 @@ impl Provider for Webex {
         }
     }
 
+    fn count_from(&mut self, number: u32) {
+        self.book.first = number;
+    }
+
     fn refuse(refusal: Refusal) -> Said {
         match refusal {
             Refusal::Unauthorized => trouble(401, "The request requires a valid access token."),

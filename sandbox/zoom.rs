@@ -79,6 +79,10 @@ impl Provider for Zoom {
         }
     }
 
+    fn count_from(&mut self, number: u32) {
+        self.book.first = number;
+    }
+
     fn refuse(refusal: Refusal) -> Said {
         match refusal {
             Refusal::Unauthorized => trouble(401, 124, "Access token is expired."),

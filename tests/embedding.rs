@@ -100,7 +100,7 @@ fn dev_shows_the_five_jobs_that_it_is_for_from_end_to_end() {
         let accounts = list(&house, &["integrations", "list", "--organizer", "example"]);
         accounts.len() == 6 && accounts.iter().all(|account| is_fresh(account) || account["id"] == "caldav")
     });
-    let is_told = |delivery: &Value| delivery["event"] == "meeting.created" && delivery["status"] == "delivered";
+    let is_told = |delivery: &Value| delivery["event_type"] == "meeting.created" && delivery["status"] == "delivered";
     until("the endpoint was told of the meeting", || list(&house, &["webhooks", "deliveries"]).iter().any(is_told));
     looks_right(&house);
     let dead = list(&house, &["dead", "list"]);

@@ -116,6 +116,10 @@ impl calendars::Shelf for Shelf {
     fn set_generation(&mut self, generation: u64) {
         self.generation = generation;
     }
+
+    fn count_from(&mut self, number: u32) {
+        self.seq = self.seq.max(number.into());
+    }
 }
 
 impl Shelf {

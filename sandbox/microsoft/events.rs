@@ -24,11 +24,10 @@ impl Graph {
 
     pub(super) fn read(&mut self, who: &str, id: &str) -> Said {
         let Some(mut event) = self.calendars.of(who).look(id).cloned() else { return not_found() };
-        if event["isOnlineMeeting"] == true && event["onlineMeeting"].is_null() {
-            if self.calendars.looked(id) {
-                conclude(&mut event);
-                event = self.calendars.of(who).put(id, event);
-            }
+        let is_awaited = event["isOnlineMeeting"] == true && event["onlineMeeting"].is_null();
+        if is_awaited && self.calendars.looked(id) {
+            conclude(&mut event);
+            event = self.calendars.of(who).put(id, event);
         }
         Said::json(200, view::rendered(&event))
     }

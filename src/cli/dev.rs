@@ -131,13 +131,18 @@ fn key_file(dir: &Path) -> Result<PathBuf> {
     write_once(&dir.join("key"), &KeyRing::generate_line("dev"))
 }
 
-/// A file that nobody else may read, written unless it is there.
+/// A file that nobody else may read, written unless it is there. It comes into its place when it is whole: whoever is
+/// killed before leaves none. The folder is ours alone, so nobody else does the same.
 fn write_once(path: &Path, line: &str) -> Result<PathBuf> {
-    match File::options().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => writeln!(file, "{line}").with_context(|| format!("write {}", path.display()))?,
-        Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(fault) => return Err(fault).with_context(|| format!("make the file {}", path.display())),
+    if path.exists() {
+        return Ok(path.to_owned());
     }
+    let beside = path.with_extension("new");
+    let shown = path.display();
+    let opened = File::options().write(true).create(true).truncate(true).mode(0o600).open(&beside);
+    let mut file = opened.with_context(|| format!("make the file {shown}"))?;
+    writeln!(file, "{line}").with_context(|| format!("write {shown}"))?;
+    std::fs::rename(&beside, path).with_context(|| format!("put {shown} into its place"))?;
     Ok(path.to_owned())
 }
 

@@ -61,6 +61,7 @@ fn a_stronger_layer_wins_and_is_named_as_the_origin() {
 }
 
 #[test]
+#[cfg(feature = "sandbox")]
 fn a_command_takes_an_entry_of_a_list_over_or_adds_one() {
     let file = file("[[provider]]\nname = \"zoom\"\nclient_id = \"real\"\nauth = \"basic\"\n");
     let environment = [

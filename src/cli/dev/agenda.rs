@@ -30,21 +30,24 @@ impl Agenda {
     /// A weekly meeting, moved once and left out once; whole days; and some that block nothing.
     pub(super) fn at_google(self, server: &GoogleServer, who: &str) {
         let time = |day, hour| json!({"dateTime": self.at(day, hour, 0), "timeZone": ZONE.name()});
-        let event = |id: &str, title: &str, hours: (Value, Value)| json!({"id": id, "summary": title, "start": hours.0, "end": hours.1});
-        let mut weekly = Series::weekly("weekly", self.day(1).and_hms_opt(10, 0, 0).unwrap_or_default(), 6);
-        weekly.title = "Team meeting".to_owned();
-        weekly.moved = vec![(1, self.day(9).and_hms_opt(13, 0, 0).unwrap_or_default().and_utc())];
-        weekly.cancelled = vec![2];
+        let event = |id: &str, title: &str, hours: [Value; 2]| event(id, ("summary", title), &hours);
+        let hour = |day, hour| self.day(day).and_hms_opt(hour, 0, 0).unwrap_or_default();
+        let weekly = Series {
+            title: "Team meeting".to_owned(),
+            moved: vec![(1, hour(9, 13).and_utc())],
+            cancelled: vec![2],
+            ..Series::weekly("weekly", hour(1, 10), 6)
+        };
         server.put_series(who, &weekly);
-        let days = (json!({"date": self.day(3).to_string()}), json!({"date": self.day(5).to_string()}));
+        let days = [json!({"date": self.day(3).to_string()}), json!({"date": self.day(5).to_string()})];
         server.put(who, event("fair", "Trade fair", days));
-        let mut lunch = event("lunch", "Lunch, perhaps", (time(2, 12), time(2, 13)));
+        let mut lunch = event("lunch", "Lunch, perhaps", [time(2, 12), time(2, 13)]);
         lunch["transparency"] = json!("transparent");
         server.put(who, lunch);
-        let mut party = event("party", "Party, without me", (time(4, 19), time(4, 23)));
+        let mut party = event("party", "Party, without me", [time(4, 19), time(4, 23)]);
         party["attendees"] = json!([{"email": "owner@example.com", "self": true, "responseStatus": "declined"}]);
         server.put(who, party);
-        server.put(who, event("talk", "A talk that was called off", (time(2, 15), time(2, 16))));
+        server.put(who, event("talk", "A talk that was called off", [time(2, 15), time(2, 16)]));
         server.remove(who, "talk");
     }
 
@@ -52,9 +55,9 @@ impl Agenda {
     pub(super) fn at_microsoft(self, server: &MicrosoftServer, who: &str) {
         let time =
             |day, hour, minute| json!({"dateTime": self.at(day, hour, minute), "timeZone": "W. Europe Standard Time"});
-        let event = |id: &str, title: &str, start: Value, end: Value| json!({"id": id, "subject": title, "start": start, "end": end});
-        server.put(who, event("AAMkdentist", "Dentist", time(1, 10, 30), time(1, 11, 30)));
-        let mut interview = event("AAMkinterview", "Interview", time(2, 9, 0), time(2, 10, 0));
+        let event = |id: &str, title: &str, hours: [Value; 2]| event(id, ("subject", title), &hours);
+        server.put(who, event("AAMkdentist", "Dentist", [time(1, 10, 30), time(1, 11, 30)]));
+        let mut interview = event("AAMkinterview", "Interview", [time(2, 9, 0), time(2, 10, 0)]);
         interview["showAs"] = json!("tentative");
         server.put(who, interview);
     }
@@ -83,4 +86,9 @@ impl Agenda {
         ];
         server.put(who, "choir.ics", &lines.join("\r\n"));
     }
+}
+
+/// With a title, as its provider calls that.
+fn event(id: &str, (name, title): (&str, &str), [start, end]: &[Value; 2]) -> Value {
+    json!({"id": id, name: title, "start": start, "end": end})
 }

@@ -106,6 +106,12 @@ impl Providers {
 
     /// The accounts, which have other tokens each time, and what stands in their calendars.
     pub(super) async fn furnish(&self, store: &Store, now: DateTime<Utc>) -> Result<()> {
+        // The store remembers what was made when this ran before.
+        let number = u32::try_from(now.timestamp()).unwrap_or(0);
+        self.google.count_from(number);
+        self.microsoft.count_from(number);
+        self.zoom.count_from(number);
+        self.webex.count_from(number);
         let agenda = Agenda::from(now);
         agenda.at_google(&self.google, OWNER);
         agenda.at_microsoft(&self.microsoft, OWNER);

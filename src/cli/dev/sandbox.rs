@@ -66,13 +66,14 @@ impl Sandbox {
     }
 
     /// What there is, for people.
-    pub(super) fn lines(&self) -> [String; 5] {
+    pub(super) fn lines(&self) -> [String; 6] {
         [
             format!("The organizer `{ORGANIZER}` has, at stand-ins that listen on this machine only:"),
             format!("  the endpoint `{NAME}`, which takes webhooks on {}", self.hook()),
             "  the calendars `google`, `microsoft` and `caldav`, with events of the next weeks".to_owned(),
             "  the accounts `zoom` and `webex`, which make meetings".to_owned(),
             format!("  the account `{NAME}`, which has tokens and nothing else; all tokens run out soon"),
+            String::new(),
         ]
     }
 

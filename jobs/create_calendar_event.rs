@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use liaison_queue::{
-    outcome::{Done, Failure, Outcome},
+    outcome::{Done, Failure, Outcome, RunOutcome},
     retry::Retry,
 };
 use liaison_store::{EventStatus, ExternalEvent, Integration, IntegrationFilter, IntegrationKind};
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     kit::{Booking, Context, Job, Name, Sample, event_lane, store_failure},
+    providers::entry,
     remove_calendar_event::RemoveCalendarEvent,
 };
 
@@ -65,8 +66,12 @@ impl Job for CreateCalendarEvent {
     const TIMEOUT: Duration = Duration::from_mins(2);
     // A calendar's outage of an afternoon.
     const RETRY: Retry = Retry::doubling(Duration::from_secs(5)).cap(Duration::from_mins(15)).attempts(30);
-    // It needs a calendar.
-    const SAMPLE: Option<Sample> = None;
+    const SAMPLE: Option<Sample> = Some(Sample {
+        args: r#"{"booking": {"id": "sample", "version": 1, "organizer_id": "example", "title": "A first meeting",
+            "starts_at": "2030-01-31T09:00:00+01:00", "ends_at": "2030-01-31T09:30:00+01:00",
+            "timezone": "Europe/Berlin", "attendees": ["guest@example.org"]}}"#,
+        ends: RunOutcome::Done,
+    });
 
     async fn run(self, ctx: &Context) -> Outcome {
         match &self.integration_id {
@@ -88,13 +93,20 @@ impl CreateCalendarEvent {
             ..IntegrationFilter::default()
         };
         let calendars = ctx.store()?.integrations(filter).await.map_err(|fault| store_failure(&fault))?;
+        let writes = |calendar: &Integration| entry(&calendar.provider).is_some_and(|entry| entry.writes.is_some());
+        let (calendars, others): (Vec<_>, Vec<_>) = calendars.into_iter().partition(writes);
         let mut jobs: Vec<Value> = calendars.iter().map(|calendar| self.child(ctx, calendar)).collect();
         jobs.extend(self.out_of_former_calendars(ctx).await?);
         if !jobs.is_empty() {
             ctx.enqueue(&jobs).await?;
         }
         let ids: Vec<&str> = calendars.iter().map(|calendar| calendar.id.as_str()).collect();
-        Ok(Done(Some(json!({"booking_id": self.booking.id, "version": self.booking.version, "calendars": ids}))))
+        Ok(Done(Some(json!({
+            "booking_id": self.booking.id,
+            "version": self.booking.version,
+            "calendars": ids,
+            "without_client": others.len(),
+        }))))
     }
 
     /// A booking that somebody else is the organizer of now stands in none of the former one's calendars.

@@ -14,7 +14,11 @@ mod telling;
 
 use std::time::Duration;
 
-use liaison_queue::{Limit, outcome::Outcome, retry::Retry};
+use liaison_queue::{
+    Limit,
+    outcome::{Outcome, RunOutcome},
+    retry::Retry,
+};
 
 pub(crate) use self::args::GenerateMeetingLink;
 use self::{args::Wanted, ledger::Ledger, making::Making};
@@ -27,8 +31,12 @@ impl Job for GenerateMeetingLink {
     const TIMEOUT: Duration = Duration::from_mins(3);
     // An outage is left for the next provider after `[meetings] give_up_after`; without one, these last for an hour.
     const RETRY: Retry = Retry::doubling(Duration::from_secs(5)).cap(Duration::from_mins(5)).attempts(30);
-    // It needs an account.
-    const SAMPLE: Option<Sample> = None;
+    const SAMPLE: Option<Sample> = Some(Sample {
+        args: r#"{"booking": {"id": "sample", "version": 1, "organizer_id": "example", "title": "A first meeting",
+            "starts_at": "2030-01-31T09:00:00+01:00", "ends_at": "2030-01-31T09:30:00+01:00",
+            "timezone": "Europe/Berlin", "attendees": ["guest@example.org"]}, "providers": ["zoom", "webex"]}"#,
+        ends: RunOutcome::Done,
+    });
 
     async fn run(self, ctx: &Context) -> Outcome {
         let Self { wanted, providers, settings } = self;

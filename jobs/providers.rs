@@ -4,6 +4,8 @@
 //! to do. It remembers nothing and repeats nothing: whoever calls it decides that, and holds the limits.
 
 mod caldav;
+#[cfg(test)]
+mod calendar_tests;
 mod draft;
 mod event;
 mod event_meeting;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use liaison_queue::{
-    outcome::{Done, Failure, Outcome},
+    outcome::{Done, Failure, Outcome, RunOutcome},
     retry::Retry,
 };
 use liaison_store::{Block, CalendarSync, Conflict, EventTime, MirroredEvent, Portion};
@@ -41,8 +41,9 @@ impl Job for ReconcileCalendarEvents {
     // A turn, and the events for hosts.
     const TIMEOUT: Duration = Duration::from_mins(5);
     const RETRY: Retry = Retry::doubling(Duration::from_secs(5)).cap(Duration::from_mins(5)).attempts(10);
-    // It follows the sample of sync_calendar_events.
-    const SAMPLE: Option<Sample> = None;
+    // In the same lane as the sample of sync_calendar_events: it comes after that.
+    const SAMPLE: Option<Sample> = Some(Sample { args: r#"{"integration_id": "google"}"#, ends: RunOutcome::Done });
+    const SAMPLE_LANE: Option<&'static str> = Some("sync:google");
 
     async fn run(self, ctx: &Context) -> Outcome {
         let id = &self.integration_id;

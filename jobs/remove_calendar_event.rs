@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use liaison_queue::{
     Limit,
-    outcome::{Done, Failure, Outcome},
+    outcome::{Done, Failure, Outcome, RunOutcome},
     retry::Retry,
 };
 use liaison_store::{EventStatus, ExternalEvent, LogEntry, RemovedBooking};
@@ -47,8 +47,8 @@ impl Job for RemoveCalendarEvent {
     const TIMEOUT: Duration = Duration::from_mins(2);
     // A calendar's outage of an afternoon.
     const RETRY: Retry = Retry::doubling(Duration::from_secs(5)).cap(Duration::from_mins(15)).attempts(30);
-    // It needs a calendar.
-    const SAMPLE: Option<Sample> = None;
+    // One that was never written: the samples run side by side, and a removal would win.
+    const SAMPLE: Option<Sample> = Some(Sample { args: r#"{"booking_id": "sample-2"}"#, ends: RunOutcome::Done });
 
     async fn run(self, ctx: &Context) -> Outcome {
         match &self.integration_id {

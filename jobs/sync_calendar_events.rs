@@ -20,7 +20,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use liaison_queue::{
-    outcome::{Done, Failure, Outcome},
+    outcome::{Done, Failure, Outcome, RunOutcome},
     retry::Retry,
 };
 use liaison_store::{AccountId, CalendarSync, Fact, IntegrationKind, SyncFailure};
@@ -61,8 +61,8 @@ impl Job for SyncCalendarEvents {
     const TIMEOUT: Duration = Duration::from_mins(6);
     // Short outages are over after half an hour; after longer ones the next tick goes on.
     const RETRY: Retry = Retry::doubling(Duration::from_secs(15)).cap(Duration::from_mins(15)).attempts(8);
-    // It needs a calendar.
-    const SAMPLE: Option<Sample> = None;
+    const SAMPLE: Option<Sample> = Some(Sample { args: r#"{"integration_id": "google"}"#, ends: RunOutcome::Done });
+    const SAMPLE_LANE: Option<&'static str> = Some("sync:google");
 
     async fn run(self, ctx: &Context) -> Outcome {
         let (store, settings) = (ctx.store()?, &ctx.services.calendars);

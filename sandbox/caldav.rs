@@ -3,32 +3,20 @@
 //! It finds its way through XML by looking for words, which is enough for a client that writes what the standards show.
 //! Objects are kept as they are put, in memory, and never read; a query for a stretch of time lists all of them.
 
-use crate::desk::{Api, Desk, Refusal, Said};
+use crate::desk::{Refusal, Said};
 use crate::form::{base64, decode};
 use crate::http::Request;
+use crate::stand::{Call, Provider, Stand};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a sync token begins with.
 const TOKEN: &str = "https://sandbox.example/ns/sync/";
 const NAMESPACES: &str =
     r#"xmlns="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:S="http://calendarserver.org/ns/""#;
 
-/// A calendar server that runs until it is stopped or dropped.
-#[derive(Debug)]
-pub struct CalDavServer {
-    desk: Desk,
-    shared: Arc<Shared>,
-}
-
+/// A server of calendars.
 #[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
+pub struct CalDav {
     /// By account.
     calendars: HashMap<String, Shelf>,
     no_sync: bool,
@@ -69,76 +57,60 @@ impl Shelf {
     }
 }
 
-impl CalDavServer {
-    /// Listen on a free port of the loopback interface.
-    ///
-    /// # Errors
-    /// When no port is free.
-    pub async fn start() -> io::Result<Self> {
-        let shared = Arc::<Shared>::default();
-        let desk = Desk::open(Arc::clone(&shared) as Arc<dyn Api>).await?;
-        Ok(Self { desk, shared })
-    }
-
-    /// Troubles and counters.
-    #[must_use]
-    pub fn desk(&self) -> &Desk {
-        &self.desk
-    }
-
+impl Stand<CalDav> {
     /// What a user types.
     #[must_use]
     pub fn url(&self) -> String {
-        self.desk.url("/")
+        self.desk().url("/")
     }
 
     #[must_use]
     pub fn calendar_url(&self, who: &str) -> String {
-        self.desk.url(&format!("/dav/{who}/work/"))
+        self.desk().url(&format!("/dav/{who}/work/"))
     }
 
     /// Take this login.
     pub fn admit(&self, who: &str, password: &str) {
-        self.desk.admit(&base64(&format!("{who}:{password}")), who);
+        self.desk().admit(&base64(&format!("{who}:{password}")), who);
     }
 
     /// Put an object into the calendar of `who`, or in the place of one.
     pub fn put(&self, who: &str, name: &str, object: &str) {
-        self.shared.lock().of(who).put(name, Some(object));
+        self.provider().of(who).put(name, Some(object));
     }
 
     pub fn remove(&self, who: &str, name: &str) {
-        self.shared.lock().of(who).put(name, None);
+        self.provider().of(who).put(name, None);
     }
 
     /// An object as it stands.
     #[must_use]
     pub fn get(&self, who: &str, name: &str) -> Option<String> {
-        self.shared.lock().of(who).get(name).map(|(_, object)| object.to_owned())
+        self.provider().of(who).get(name).map(|(_, object)| object.to_owned())
     }
 
     /// Names of all that is there, in order.
     #[must_use]
     pub fn names(&self, who: &str) -> Vec<String> {
-        let mut state = self.shared.lock();
-        let there = state.of(who).resources.iter().filter(|(_, (_, object))| object.is_some());
+        let mut server = self.provider();
+        let there = server.of(who).resources.iter().filter(|(_, (_, object))| object.is_some());
         there.map(|(name, _)| name.clone()).collect()
     }
 
     /// Be one that knows no sync-collection; and perhaps no tag of a calendar.
     pub fn no_sync(&self, tag: bool) {
-        let mut state = self.shared.lock();
+        let mut state = self.provider();
         (state.no_sync, state.no_tag) = (true, !tag);
     }
 
     /// Say no more than so many changes at once.
     pub fn truncate(&self, most: usize) {
-        self.shared.lock().most = Some(most);
+        self.provider().most = Some(most);
     }
 
     /// Take no token any more that was given so far, and say so with this status.
     pub fn forget_tokens(&self, status: u16) {
-        let mut state = self.shared.lock();
+        let mut state = self.provider();
         let newest = state.calendars.values().map(|calendar| calendar.revision).max().unwrap_or(0);
         // A revision more, so that even the newest is too old.
         state.calendars.values_mut().for_each(|calendar| calendar.revision += 1);
@@ -147,33 +119,22 @@ impl CalDavServer {
 
     /// Write references with the host in front, as those do that have many.
     pub fn absolute(&self) {
-        self.shared.lock().host = self.desk.url("");
+        self.provider().host = self.desk().url("");
     }
 
     /// Store what is put in other words, and name no version of it.
     pub fn rewrite(&self) {
-        self.shared.lock().rewrites = true;
+        self.provider().rewrites = true;
     }
 
     /// Do not give the object of this name, one time for each of these: say this status of it, or, if none, nothing.
     pub fn withhold(&self, name: &str, times: impl IntoIterator<Item = Option<u16>>) {
-        self.shared.lock().withheld.entry(name.to_owned()).or_default().extend(times);
+        self.provider().withheld.entry(name.to_owned()).or_default().extend(times);
     }
 
     /// The well-known place leads there.
     pub fn lead_to(&self, url: &str) {
-        self.shared.lock().leads_to = Some(url.to_owned());
-    }
-
-    /// Close every connection, and return when no task is left.
-    pub async fn stop(self) {
-        self.desk.stop().await;
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.provider().leads_to = Some(url.to_owned());
     }
 }
 
@@ -207,7 +168,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     text.split(start).skip(1).filter_map(|rest| rest.split(end).next()).collect()
 }
 
-impl State {
+impl CalDav {
     fn of(&mut self, who: &str) -> &mut Shelf {
         self.calendars.entry(who.to_owned()).or_default()
     }
@@ -343,17 +304,19 @@ impl State {
     }
 }
 
-impl Api for Shared {
-    fn answer(&self, who: &str, request: &Request) -> Said {
-        let mut state = self.lock();
+impl Provider for CalDav {
+    const BASE: &'static str = "/";
+
+    fn answer(&mut self, who: &str, call: &Call<'_>) -> Said {
+        let request = call.request;
         let path = decode(&request.path);
         let is_xml = request.header("content-type").is_some_and(|content| content.starts_with("application/xml"));
         let name = path.strip_prefix(&format!("/dav/{who}/work/")).map(str::to_owned);
         match (request.method.as_str(), name) {
             ("PROPFIND" | "REPORT", _) if !is_xml => Said::empty(415),
-            ("PROPFIND", _) => state.look(who, &path, request.header("depth").unwrap_or("infinity")),
-            ("REPORT", Some(name)) if name.is_empty() => state.report(who, &String::from_utf8_lossy(&request.body)),
-            ("GET", Some(name)) => match state.of(who).get(&name) {
+            ("PROPFIND", _) => self.look(who, &path, request.header("depth").unwrap_or("infinity")),
+            ("REPORT", Some(name)) if name.is_empty() => self.report(who, &String::from_utf8_lossy(&request.body)),
+            ("GET", Some(name)) => match self.of(who).get(&name) {
                 Some((version, object)) => Said {
                     status: 200,
                     headers: vec![("ETag", format!("\"{version}\"")), ("Content-Type", "text/calendar".to_owned())],
@@ -361,9 +324,9 @@ impl Api for Shared {
                 },
                 None => Said::empty(404),
             },
-            ("PUT", Some(name)) => state.put(who, &name, request),
-            ("DELETE", Some(name)) if state.of(who).get(&name).is_some() => {
-                state.of(who).put(&name, None);
+            ("PUT", Some(name)) => self.put(who, &name, request),
+            ("DELETE", Some(name)) if self.of(who).get(&name).is_some() => {
+                self.of(who).put(&name, None);
                 Said::empty(204)
             }
             (_, Some(_)) => Said::empty(404),
@@ -371,7 +334,10 @@ impl Api for Shared {
         }
     }
 
-    fn refuse(&self, refusal: Refusal) -> Said {
+    /// Names are those of whoever puts, and versions are never those of another server: its place is a new one.
+    fn count_from(&mut self, _number: u32) {}
+
+    fn refuse(refusal: Refusal) -> Said {
         match refusal {
             Refusal::Unauthorized => Said::empty(401).header("WWW-Authenticate", "Basic realm=\"sandbox\""),
             Refusal::TooMany { after } => match after {

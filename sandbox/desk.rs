@@ -6,29 +6,28 @@
 
 mod answer;
 
-pub use self::answer::{Refusal, Said, Trouble};
+pub use self::answer::Trouble;
+pub(crate) use self::answer::{Refusal, Said};
 use crate::http::Request;
+use crate::listening::Listening;
+use crate::token_server::{Register, TokenServer};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 const MAX_CONNECTIONS: usize = 4096;
 /// More than any test makes; the oldest are forgotten first.
 const MAX_REMEMBERED: usize = 200_000;
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two tries to accept, when the system has no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// The provider behind the desk.
-pub trait Api: Send + Sync {
+pub(crate) trait Api: Send + Sync {
     /// Answer a request of the account `who`.
     fn answer(&self, who: &str, request: &Request) -> Said;
 
@@ -37,15 +36,13 @@ pub trait Api: Send + Sync {
 
 /// A desk that is open until it is stopped or dropped.
 pub struct Desk {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    stop: oneshot::Sender<()>,
-    listening: JoinSet<()>,
+    listening: Listening,
 }
 
 impl fmt::Debug for Desk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Desk").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Desk").field("address", &self.listening.address()).finish_non_exhaustive()
     }
 }
 
@@ -59,6 +56,7 @@ struct Shared {
 struct State {
     /// Whose each token is that is taken.
     tokens: HashMap<String, String>,
+    trusted: Option<Register>,
     /// By method and a part of the path; each matches once.
     script: VecDeque<(String, String, Trouble)>,
     slowness: Duration,
@@ -84,25 +82,27 @@ impl Desk {
     ///
     /// # Errors
     /// When no port is free.
-    pub async fn open(api: Arc<dyn Api>) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
+    pub(crate) async fn open(api: Arc<dyn Api>) -> io::Result<Self> {
         let shared = Arc::new(Shared { api, state: Mutex::default(), asked: watch::Sender::default() });
-        let (stop, stopped) = oneshot::channel();
-        let mut listening = JoinSet::new();
-        listening.spawn(listen(listener, Arc::clone(&shared), stopped));
-        Ok(Self { address, shared, stop, listening })
+        let served = Arc::clone(&shared);
+        let serve = move |stream| serve(stream, Arc::clone(&served));
+        Ok(Self { shared, listening: Listening::open(MAX_CONNECTIONS, serve).await? })
     }
 
     /// `path` begins with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        self.listening.url(path)
     }
 
     /// Take this token, and know whose it is.
     pub fn admit(&self, token: &str, who: &str) {
         self.shared.lock().tokens.insert(token.to_owned(), who.to_owned());
+    }
+
+    /// Take the tokens that this server has issued to somebody, as long as they are good there.
+    pub fn trust(&self, server: &TokenServer) {
+        self.shared.lock().trusted = Some(server.register());
     }
 
     /// Take this token no more.
@@ -197,27 +197,9 @@ impl Desk {
     }
 
     /// Close every connection, and return when no task is left.
-    pub async fn stop(mut self) {
-        let _already_gone = self.stop.send(());
-        while self.listening.join_next().await.is_some() {}
+    pub(crate) async fn stop(self) {
+        self.listening.stop().await;
     }
-}
-
-async fn listen(listener: TcpListener, shared: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = &mut stopped => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
-                match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(serve(stream, Arc::clone(&shared)))),
-                    Err(_) => sleep(ACCEPT_PAUSE).await,
-                }
-            }
-        }
-    }
-    connections.shutdown().await;
 }
 
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
@@ -255,6 +237,13 @@ impl Drop for Visit {
         if let Some(account) = self.shared.lock().accounts.get_mut(&self.who) {
             account.at_once -= 1;
         }
+    }
+}
+
+impl State {
+    fn owner(&self, token: &str) -> Option<String> {
+        let trusted = || self.trusted.as_ref()?.owner(token);
+        self.tokens.get(token).cloned().or_else(trusted)
     }
 }
 
@@ -303,7 +292,7 @@ impl Shared {
         // A login of user and password is a token as well: as it stands in the header.
         let token = request.header("authorization").and_then(|value| value.split_once(' ')).map(|(_, token)| token);
         let mut state = self.lock();
-        let Some(who) = token.and_then(|token| state.tokens.get(token)).cloned() else {
+        let Some(who) = token.and_then(|token| state.owner(token)) else {
             state.unauthorized += 1;
             return Err(Refusal::Unauthorized);
         };

@@ -7,137 +7,48 @@ mod list;
 mod shelf;
 
 use self::shelf::{Shelf, merge};
-use crate::desk::{Api, Desk, Refusal, Said};
+use crate::calendars::{Calendars, Keeps, Shelf as _};
+use crate::desk::{Refusal, Said};
 use crate::http::Request;
-use crate::query::take_apart;
-use crate::series::Series;
+use crate::stand::{Call, Provider, Query, Stand};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Where its API begins.
-const BASE: &str = "/calendar/v3";
-
-/// A calendar server that runs until it is stopped or dropped.
-#[derive(Debug)]
-pub struct GoogleServer {
-    desk: Desk,
-    google: Arc<Google>,
-}
-
+/// Google, as far as calendars go.
 #[derive(Debug, Default)]
-struct Google {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    calendars: HashMap<String, Shelf>,
-    page_size: Option<usize>,
-    /// How often an event is looked at before its meeting is there.
-    meeting_takes: u32,
-    looks: HashMap<String, u32>,
-    no_meetings: bool,
+pub struct Google {
+    calendars: Calendars<Shelf>,
     conferences: u32,
-    /// What was told to attendees, and of which event.
-    mails: Vec<(String, String)>,
+    no_permission: bool,
 }
 
-impl GoogleServer {
-    /// Listen on a free port of the loopback interface.
-    ///
-    /// # Errors
-    /// When no port is free.
-    pub async fn start() -> io::Result<Self> {
-        let google = Arc::new(Google::default());
-        let desk = Desk::open(Arc::clone(&google) as Arc<dyn Api>).await?;
-        Ok(Self { desk, google })
-    }
+impl Keeps for Google {
+    type Shelf = Shelf;
 
-    /// Tokens, troubles and counters.
-    #[must_use]
-    pub fn desk(&self) -> &Desk {
-        &self.desk
+    fn calendars(&mut self) -> &mut Calendars<Shelf> {
+        &mut self.calendars
     }
+}
 
-    /// What `api_url` is set to.
-    #[must_use]
-    pub fn api_url(&self) -> String {
-        self.desk.url(BASE)
-    }
-
-    /// Put an event into the calendar of `who`, or another one in its place: JSON as Google has it, with an `id`.
-    ///
-    /// # Panics
-    /// When it has none.
-    pub fn put(&self, who: &str, event: Value) {
-        let id = event["id"].as_str().expect("an event has an id").to_owned();
-        self.google.lock().of(who).put(&id, event);
-    }
-
-    /// Put in all instances of a series, or what it is now; those that are no more are deleted.
-    pub fn put_series(&self, who: &str, series: &Series) {
-        self.google.lock().of(who).put_series(series);
-    }
-
-    /// Delete an event, or a series with all its instances.
-    pub fn remove(&self, who: &str, id: &str) {
-        self.google.lock().of(who).remove_all(id);
-    }
-
-    /// What stands in the calendar.
-    #[must_use]
-    pub fn events(&self, who: &str) -> Vec<Value> {
-        self.google.lock().of(who).living().cloned().collect()
-    }
-
+impl Stand<Google> {
     /// No cursor that was given so far is good any more.
     pub fn expire_cursors(&self, who: &str) {
-        self.google.lock().of(who).generation += 1;
+        self.provider().calendars.renew(who);
     }
 
     /// In which zone the calendar is; it begins in Berlin.
     pub fn zone(&self, who: &str, zone: &str) {
-        zone.clone_into(&mut self.google.lock().of(who).zone);
+        zone.clone_into(&mut self.provider().calendars.of(who).zone);
     }
 
-    /// Pages are no longer than this, whatever is asked for.
-    pub fn page_size(&self, size: usize) {
-        self.google.lock().page_size = Some(size);
-    }
-
-    /// A meeting is there only after its event was looked at so often.
-    pub fn meeting_takes(&self, looks: u32) {
-        self.google.lock().meeting_takes = looks;
-    }
-
-    /// No meeting can be made any more.
-    pub fn no_meetings(&self) {
-        self.google.lock().no_meetings = true;
+    /// Whoever asks has consented to nothing any more.
+    pub fn no_permission(&self) {
+        self.provider().no_permission = true;
     }
 
     /// How many meetings were made.
     #[must_use]
     pub fn conferences(&self) -> u32 {
-        self.google.lock().conferences
-    }
-
-    /// What was told to attendees, and of which event.
-    #[must_use]
-    pub fn mails(&self) -> Vec<(String, String)> {
-        self.google.lock().mails.clone()
-    }
-
-    /// Close every connection, and return when no task is left.
-    pub async fn stop(self) {
-        self.desk.stop().await;
-    }
-}
-
-impl Google {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.provider().conferences
     }
 }
 
@@ -156,33 +67,35 @@ fn not_found() -> Said {
     error(404, "global", "notFound", "")
 }
 
-impl Api for Google {
-    fn answer(&self, who: &str, request: &Request) -> Said {
-        let (pieces, query) = take_apart(&request.path);
-        let pieces: Vec<_> = pieces.iter().map(String::as_str).collect();
-        let body = || serde_json::from_slice::<Value>(&request.body).ok().filter(Value::is_object);
-        let mut state = self.lock();
+impl Provider for Google {
+    const BASE: &'static str = "/calendar/v3";
+
+    fn answer(&mut self, who: &str, call: &Call<'_>) -> Said {
+        let (method, pieces) = call.route();
+        let (request, query, body) = (call.request, &call.query, &call.body);
+        if self.no_permission {
+            return error(403, "global", "insufficientPermissions", "");
+        }
         let ["calendar", "v3", "calendars", _, "events", rest @ ..] = &pieces[..] else { return not_found() };
-        match (request.method.as_str(), rest) {
+        match (method, rest) {
             ("GET", []) => {
-                let size = state.page_size;
-                list::page(state.of(who), &query, size)
+                let size = self.calendars.page_size;
+                list::page(self.calendars.of(who), query, size)
             }
-            ("POST", []) => match body() {
-                Some(event) => state.insert(who, event, &query),
-                None => error(400, "global", "parseError", ""),
-            },
-            ("GET", [id]) => state.read(who, id),
-            ("PATCH", [id]) => match body() {
-                Some(patch) => state.patch(who, id, &patch, request, &query),
-                None => error(400, "global", "parseError", ""),
-            },
-            ("DELETE", [id]) => state.delete(who, id, request, &query),
+            ("POST", []) | ("PATCH", [_]) if !body.is_object() => error(400, "global", "parseError", ""),
+            ("POST", []) => self.insert(who, body.clone(), query),
+            ("GET", [id]) => self.read(who, id),
+            ("PATCH", [id]) => self.patch(who, id, body, request, query),
+            ("DELETE", [id]) => self.delete(who, id, request, query),
             _ => not_found(),
         }
     }
 
-    fn refuse(&self, refusal: Refusal) -> Said {
+    fn count_from(&mut self, number: u32) {
+        self.calendars.count_from(number);
+    }
+
+    fn refuse(refusal: Refusal) -> Said {
         match refusal {
             Refusal::Unauthorized => error(401, "global", "authError", "")
                 .header("WWW-Authenticate", r#"Bearer realm="https://accounts.google.com/", error="invalid_token""#),
@@ -196,15 +109,9 @@ impl Api for Google {
     }
 }
 
-type Query = HashMap<String, String>;
-
-impl State {
-    fn of(&mut self, who: &str) -> &mut Shelf {
-        self.calendars.entry(who.to_owned()).or_default()
-    }
-
+impl Google {
     fn insert(&mut self, who: &str, mut event: Value, query: &Query) -> Said {
-        let id = event["id"].as_str().map_or_else(|| self.of(who).fresh_id(), str::to_owned);
+        let id = event["id"].as_str().map_or_else(|| self.calendars.of(who).fresh_id(), str::to_owned);
         let is_sound =
             (5..=1024).contains(&id.len()) && id.bytes().all(|byte| matches!(byte, b'a'..=b'v' | b'0'..=b'9'));
         if !is_sound {
@@ -213,31 +120,29 @@ impl State {
         if let Err(field) = check_times(&event) {
             return error(400, "global", field, "");
         }
-        if self.of(who).is_taken(&id) {
+        if self.calendars.of(who).is_taken(&id) {
             return error(409, "global", "duplicate", "");
         }
         event["id"] = json!(id);
         self.confer(&mut event, query);
         self.tell(&event, query, "invited");
-        Said::json(200, self.of(who).put(&id, event))
+        Said::json(200, self.calendars.of(who).put(&id, event))
     }
 
     fn read(&mut self, who: &str, id: &str) -> Said {
-        let Some(mut event) = self.of(who).look(id).cloned() else { return not_found() };
+        let Some(mut event) = self.calendars.of(who).look(id).cloned() else { return not_found() };
         if event["conferenceData"]["createRequest"]["status"]["statusCode"] != "pending" {
             return Said::json(200, &event);
         }
-        let looks = self.looks.entry(id.to_owned()).or_default();
-        *looks += 1;
-        if *looks >= self.meeting_takes {
+        if self.calendars.looked(id) {
             conclude(&mut event);
-            event = self.of(who).put(id, event);
+            event = self.calendars.of(who).put(id, event);
         }
         Said::json(200, &event)
     }
 
     fn patch(&mut self, who: &str, id: &str, patch: &Value, request: &Request, query: &Query) -> Said {
-        let Some(known) = self.of(who).look(id).cloned() else { return not_found() };
+        let Some(known) = self.calendars.of(who).look(id).cloned() else { return not_found() };
         if known["status"] == "cancelled" && patch["status"].is_null() {
             return error(410, "global", "deleted", "");
         }
@@ -250,16 +155,19 @@ impl State {
             patch.as_object_mut().expect("an object").remove("conferenceData");
         }
         merge(&mut event, &patch);
+        if event["conferenceData"].is_null() {
+            event.as_object_mut().expect("an object").remove("hangoutLink");
+        }
         if let Err(field) = check_times(&event) {
             return error(400, "global", field, "");
         }
         self.confer(&mut event, query);
         self.tell(&event, query, "told of a change");
-        Said::json(200, self.of(who).put(id, event))
+        Said::json(200, self.calendars.of(who).put(id, event))
     }
 
     fn delete(&mut self, who: &str, id: &str, request: &Request, query: &Query) -> Said {
-        let Some(known) = self.of(who).look(id).cloned() else { return not_found() };
+        let Some(known) = self.calendars.of(who).look(id).cloned() else { return not_found() };
         if known["status"] == "cancelled" {
             return error(410, "global", "deleted", "");
         }
@@ -267,7 +175,7 @@ impl State {
             return error(412, "global", "conditionNotMet", "If-Match");
         }
         self.tell(&known, query, "called off");
-        self.of(who).remove_all(id);
+        self.calendars.of(who).remove(id);
         Said::empty(204)
     }
 
@@ -286,22 +194,21 @@ impl State {
         if !is_new {
             return;
         }
-        let code = if self.no_meetings { "failure" } else { "pending" };
+        let code = if self.calendars.no_meetings { "failure" } else { "pending" };
         event["conferenceData"]["createRequest"]["status"] = json!({"statusCode": code});
-        if !self.no_meetings {
+        if !self.calendars.no_meetings {
             self.conferences += 1;
             let number = self.conferences;
             event["conferenceData"]["conferenceId"] = json!(format!("abc-{number:04}-xyz"));
-            if self.meeting_takes == 0 {
+            if self.calendars.meeting_takes == 0 {
                 conclude(event);
             }
         }
     }
 
     fn tell(&mut self, event: &Value, query: &Query, what: &str) {
-        let is_told = query.get("sendUpdates").is_some_and(|value| value == "all");
-        if is_told && event["attendees"].as_array().is_some_and(|list| !list.is_empty()) {
-            self.mails.push((what.to_owned(), event["id"].as_str().unwrap_or_default().to_owned()));
+        if query.get("sendUpdates").is_some_and(|value| value == "all") {
+            self.calendars.tell(event, what);
         }
     }
 }

@@ -10,17 +10,11 @@ mod view;
 
 use self::shelf::Shelf;
 use self::teams::Teams;
-use crate::desk::{Api, Desk, Refusal, Said};
-use crate::http::Request;
-use crate::query::take_apart;
-use crate::series::Series;
+use crate::calendars::{Calendars, Keeps};
+use crate::desk::{Refusal, Said};
+use crate::stand::{Call, Provider, Stand};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Where its API begins.
-const BASE: &str = "/v1.0";
 
 /// How a delta that is not good any more is refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,142 +26,62 @@ pub enum Reset {
     NotFound,
 }
 
-/// A mailbox server that runs until it is stopped or dropped.
-#[derive(Debug)]
-pub struct MicrosoftServer {
-    desk: Desk,
-    graph: Arc<Graph>,
-}
-
+/// Graph, as far as calendars and meetings go.
 #[derive(Debug, Default)]
-struct Graph {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    calendars: HashMap<String, Shelf>,
+pub struct Graph {
+    calendars: Calendars<Shelf>,
     teams: Teams,
-    page_size: Option<usize>,
     reset: Reset,
     is_endless: bool,
     /// Instances come on pages without their master.
     is_split: bool,
     /// Where links lead, if not here.
     links_to: Option<String>,
-    meeting_takes: u32,
-    looks: HashMap<String, u32>,
-    no_meetings: bool,
-    mails: Vec<(String, String)>,
+    /// Of mailboxes whose owners consented to tell.
+    zones: HashMap<String, String>,
     turns: u64,
 }
 
-impl MicrosoftServer {
-    /// Listen on a free port of the loopback interface.
-    ///
-    /// # Errors
-    /// When no port is free.
-    pub async fn start() -> io::Result<Self> {
-        let graph = Arc::new(Graph::default());
-        let desk = Desk::open(Arc::clone(&graph) as Arc<dyn Api>).await?;
-        Ok(Self { desk, graph })
-    }
+impl Keeps for Graph {
+    type Shelf = Shelf;
 
-    /// Tokens, troubles and counters.
-    #[must_use]
-    pub fn desk(&self) -> &Desk {
-        &self.desk
+    fn calendars(&mut self) -> &mut Calendars<Shelf> {
+        &mut self.calendars
     }
+}
 
-    /// What `api_url` is set to.
-    #[must_use]
-    pub fn api_url(&self) -> String {
-        self.desk.url(BASE)
-    }
-
-    /// Put an event into the calendar of `who`, or another one in its place: JSON as Graph has it, with an `id`.
-    ///
-    /// # Panics
-    /// When it has none.
-    pub fn put(&self, who: &str, event: Value) {
-        let id = event["id"].as_str().expect("an event has an id").to_owned();
-        self.graph.lock().of(who).put(&id, event);
-    }
-
-    /// Put in a series, or what it is now.
-    pub fn put_series(&self, who: &str, series: &Series) {
-        self.graph.lock().of(who).put_series(series);
-    }
-
-    /// Delete an event, or a series with all its instances.
-    pub fn remove(&self, who: &str, id: &str) {
-        self.graph.lock().of(who).remove(id);
-    }
-
-    /// What stands in the calendar, without the masters of series.
-    #[must_use]
-    pub fn events(&self, who: &str) -> Vec<Value> {
-        self.graph.lock().of(who).living().cloned().collect()
-    }
-
+impl Stand<Graph> {
     /// No delta that was given so far is good any more, and is refused so.
     pub fn expire_cursors(&self, who: &str, reset: Reset) {
-        let mut state = self.graph.lock();
-        state.reset = reset;
-        state.of(who).generation += 1;
+        let mut graph = self.provider();
+        graph.reset = reset;
+        graph.calendars.renew(who);
     }
 
-    /// Pages are no longer than this, whatever is asked for; but a series stays on one.
-    pub fn page_size(&self, size: usize) {
-        self.graph.lock().page_size = Some(size);
+    /// The owner of the mailbox lives in this zone, and consents to tell.
+    pub fn zone(&self, who: &str, name: &str) {
+        self.provider().zones.insert(who.to_owned(), name.to_owned());
     }
 
     /// Deltas go round in circles.
     pub fn endless(&self, is_endless: bool) {
-        self.graph.lock().is_endless = is_endless;
+        self.provider().is_endless = is_endless;
     }
 
     /// Instances come without their master.
     pub fn split_series(&self) {
-        self.graph.lock().is_split = true;
+        self.provider().is_split = true;
     }
 
     /// Links to further pages lead to this address.
     pub fn lead_away(&self, base: &str) {
-        self.graph.lock().links_to = Some(base.to_owned());
-    }
-
-    /// A meeting is there only after its event was looked at so often.
-    pub fn meeting_takes(&self, looks: u32) {
-        self.graph.lock().meeting_takes = looks;
-    }
-
-    /// The calendar has no meetings of Teams: who wants one is not heard.
-    pub fn no_meetings(&self) {
-        self.graph.lock().no_meetings = true;
+        self.provider().links_to = Some(base.to_owned());
     }
 
     /// Meetings that stand in no calendar.
     #[must_use]
     pub fn meetings(&self, who: &str) -> Vec<Value> {
-        self.graph.lock().teams.of(who)
-    }
-
-    /// What was told to attendees, and of which event.
-    #[must_use]
-    pub fn mails(&self) -> Vec<(String, String)> {
-        self.graph.lock().mails.clone()
-    }
-
-    /// Close every connection, and return when no task is left.
-    pub async fn stop(self) {
-        self.desk.stop().await;
-    }
-}
-
-impl Graph {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.provider().teams.of(who)
     }
 }
 
@@ -182,32 +96,40 @@ fn not_found() -> Said {
     error(404, "ErrorItemNotFound")
 }
 
-impl Api for Graph {
-    fn answer(&self, who: &str, request: &Request) -> Said {
-        let (pieces, query) = take_apart(&request.path);
-        let pieces: Vec<_> = pieces.iter().map(String::as_str).collect();
+impl Provider for Graph {
+    const BASE: &'static str = "/v1.0";
+
+    fn answer(&mut self, who: &str, call: &Call<'_>) -> Said {
+        let (method, pieces) = call.route();
+        let (request, query, body) = (call.request, &call.query, &call.body);
         let ["v1.0", "me", rest @ ..] = &pieces[..] else { return error(400, "BadRequest") };
         // A calendar by its id is the same as the main one: there is only one.
         let rest = if let ["calendars", _, below @ ..] = rest { below } else { rest };
-        let body = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
-        let is_broken = matches!(request.method.as_str(), "POST" | "PATCH") && !body.is_object();
-        if is_broken {
+        if matches!(method, "POST" | "PATCH") && !body.is_object() {
             return error(400, "RequestBodyRead");
         }
-        let mut state = self.lock();
-        match (request.method.as_str(), rest) {
-            ("GET", ["calendarView", "delta"]) => state.delta(who, request, &query),
-            ("GET", ["calendarView"]) => state.plain(who, request, &query),
-            ("POST", ["events"]) => state.insert(who, body),
-            ("GET", ["events", id]) => state.read(who, id),
-            ("PATCH", ["events", id]) => state.patch(who, id, &body, request),
-            ("DELETE", ["events", id]) => state.delete(who, id, request),
-            (method, ["onlineMeetings", rest @ ..]) => state.teams.answer(who, method, rest, &body),
+        match (method, rest) {
+            ("GET", ["calendarView", "delta"]) => self.delta(who, request, query),
+            ("GET", ["calendarView"]) => self.plain(who, request, query),
+            ("GET", ["mailboxSettings", "timeZone"]) => match self.zones.get(who) {
+                Some(zone) => Said::json(200, json!({"value": zone})),
+                None => error(403, "ErrorAccessDenied"),
+            },
+            ("POST", ["events"]) => self.insert(who, body.clone()),
+            ("GET", ["events", id]) => self.read(who, id),
+            ("PATCH", ["events", id]) => self.patch(who, id, body, request),
+            ("DELETE", ["events", id]) => self.delete(who, id, request),
+            (method, ["onlineMeetings", rest @ ..]) => self.teams.answer(who, method, rest, body),
             _ => error(400, "BadRequest"),
         }
     }
 
-    fn refuse(&self, refusal: Refusal) -> Said {
+    fn count_from(&mut self, number: u32) {
+        self.calendars.count_from(number);
+        self.teams.made = number;
+    }
+
+    fn refuse(refusal: Refusal) -> Said {
         match refusal {
             Refusal::Unauthorized => error(401, "InvalidAuthenticationToken"),
             Refusal::Crowded => error(429, "ApplicationThrottled").header("Retry-After", "1"),
@@ -217,11 +139,5 @@ impl Api for Graph {
             }
             Refusal::Status(status) => error(status, "ErrorInternalServerError"),
         }
-    }
-}
-
-impl State {
-    fn of(&mut self, who: &str) -> &mut Shelf {
-        self.calendars.entry(who.to_owned()).or_default()
     }
 }

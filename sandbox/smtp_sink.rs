@@ -8,21 +8,17 @@ mod talk;
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::sync::watch;
 use tokio_rustls::rustls::ServerConfig;
+
+use crate::listening::Listening;
 
 const MAX_CONNECTIONS: usize = 256;
 /// Older mails are forgotten first.
 const MAX_REMEMBERED: usize = 1_000;
-/// Between two tries to accept, when the system has no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// How the server is set up.
 #[derive(Clone, Default)]
@@ -80,10 +76,8 @@ impl Mail {
 /// A server that runs until it is stopped or dropped.
 #[derive(Debug)]
 pub struct SmtpSink {
-    address: SocketAddr,
     memory: Arc<Memory>,
-    stop: oneshot::Sender<()>,
-    listening: JoinSet<()>,
+    listening: Listening,
 }
 
 #[derive(Default)]
@@ -119,18 +113,18 @@ impl SmtpSink {
     /// # Errors
     /// When no port is free.
     pub async fn start_with(settings: SmtpSettings) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
-        let memory = Arc::new(Memory::default());
-        let (stop, stopped) = oneshot::channel();
-        let mut listening = JoinSet::new();
-        listening.spawn(listen(listener, Arc::new(settings), memory.clone(), stopped));
-        Ok(Self { address, memory, stop, listening })
+        let (settings, memory) = (Arc::new(settings), Arc::new(Memory::default()));
+        let shared = Arc::clone(&memory);
+        let serve = move |stream| {
+            shared.connections.send_modify(|count| *count += 1);
+            talk::serve(stream, Arc::clone(&settings), Arc::clone(&shared))
+        };
+        Ok(Self { memory, listening: Listening::open(MAX_CONNECTIONS, serve).await? })
     }
 
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.listening.address().port()
     }
 
     /// What goes wrong next, each once, in order.
@@ -174,37 +168,13 @@ impl SmtpSink {
     }
 
     /// Close every connection, and return when no task is left.
-    pub async fn stop(mut self) {
-        let _already_gone = self.stop.send(());
-        while self.listening.join_next().await.is_some() {}
+    pub async fn stop(self) {
+        self.listening.stop().await;
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn listen(
-    listener: TcpListener,
-    settings: Arc<SmtpSettings>,
-    memory: Arc<Memory>,
-    mut stopped: oneshot::Receiver<()>,
-) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = &mut stopped => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    memory.connections.send_modify(|count| *count += 1);
-                    drop(connections.spawn(talk::serve(stream, settings.clone(), memory.clone())));
-                }
-                Err(_) => sleep(ACCEPT_PAUSE).await,
-            }
-        }
-    }
-    connections.shutdown().await;
 }
 
 impl Memory {

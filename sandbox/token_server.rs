@@ -11,15 +11,14 @@ mod consent;
 
 use crate::form::{Reply, base64, form};
 use crate::http::Request;
+use crate::listening::Listening;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 pub use consent::Mood;
@@ -28,7 +27,6 @@ const MAX_CONNECTIONS: usize = 1024;
 /// More grants than any test makes.
 const MAX_GRANTS: usize = 100_000;
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Who the only client is.
 pub const CLIENT_ID: &str = "client-1";
@@ -72,10 +70,8 @@ pub struct Issued {
 /// A server that runs until it is stopped or dropped.
 #[derive(Debug)]
 pub struct TokenServer {
-    address: SocketAddr,
     state: Arc<Shared>,
-    stop: oneshot::Sender<()>,
-    listening: JoinSet<()>,
+    listening: Listening,
 }
 
 #[derive(Debug)]
@@ -93,6 +89,8 @@ struct State {
     access: HashMap<String, usize>,
     /// Refreshes of each grant.
     refreshes: Vec<usize>,
+    /// Whose each grant is, if that was said.
+    owners: HashMap<usize, String>,
     script: VecDeque<Mishap>,
     life: Option<u64>,
     invalid_grants: usize,
@@ -111,26 +109,23 @@ impl TokenServer {
     /// # Errors
     /// When no port is free.
     pub async fn start(style: Style) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
         let state = Mutex::new(State { life: Some(3600), ..State::default() });
         let state = Arc::new(Shared { style, state, asked: watch::Sender::default() });
-        let (stop, stopped) = oneshot::channel();
-        let mut listening = JoinSet::new();
-        listening.spawn(listen(listener, Arc::clone(&state), stopped));
-        Ok(Self { address, state, stop, listening })
+        let shared = Arc::clone(&state);
+        let serve = move |stream| serve(stream, Arc::clone(&shared));
+        Ok(Self { state, listening: Listening::open(MAX_CONNECTIONS, serve).await? })
     }
 
     /// Where tokens are refreshed.
     #[must_use]
     pub fn token_url(&self) -> String {
-        format!("http://{}/token", self.address)
+        self.listening.url("/token")
     }
 
     /// Where owners are asked for their consent.
     #[must_use]
     pub fn auth_url(&self) -> String {
-        format!("http://{}/authorize", self.address)
+        self.listening.url("/authorize")
     }
 
     /// What owners do who are asked from now on.
@@ -140,19 +135,29 @@ impl TokenServer {
 
     #[must_use]
     pub fn revoke_url(&self) -> String {
-        format!("http://{}/revoke", self.address)
+        self.listening.url("/revoke")
     }
 
     /// What answers 200 to a good token and 401 to any other.
     #[must_use]
     pub fn api_url(&self) -> String {
-        format!("http://{}/api", self.address)
+        self.listening.url("/api")
     }
 
     /// A new grant.
     #[must_use]
     pub fn issue(&self) -> Issued {
-        self.state.lock().issue()
+        self.state.lock().issue(None)
+    }
+
+    /// A new grant of the account `who`, for desks that trust this server.
+    #[must_use]
+    pub fn issue_to(&self, who: &str) -> Issued {
+        self.state.lock().issue(Some(who))
+    }
+
+    pub(crate) fn register(&self) -> Register {
+        Register(Arc::clone(&self.state))
     }
 
     /// No token for access that was issued so far is taken any more.
@@ -214,19 +219,33 @@ impl TokenServer {
     }
 
     /// Close every connection, and return when no task is left.
-    pub async fn stop(mut self) {
-        let _already_gone = self.stop.send(());
-        while self.listening.join_next().await.is_some() {}
+    pub async fn stop(self) {
+        self.listening.stop().await;
+    }
+}
+
+/// Where a desk looks up whose a token is.
+#[derive(Clone, Debug)]
+pub(crate) struct Register(Arc<Shared>);
+
+impl Register {
+    /// None: it is no good, or nobody's.
+    pub(crate) fn owner(&self, token: &str) -> Option<String> {
+        let state = self.0.lock();
+        state.owners.get(state.access.get(token)?).cloned()
     }
 }
 
 impl State {
-    fn issue(&mut self) -> Issued {
+    fn issue(&mut self, who: Option<&str>) -> Issued {
         let grant = self.refreshes.len() % MAX_GRANTS;
         self.refreshes.push(0);
         let issued = Issued { access_token: self.name("access"), refresh_token: self.name("refresh") };
         self.refresh.insert(issued.refresh_token.clone(), grant);
         self.access.insert(issued.access_token.clone(), grant);
+        if let Some(who) = who {
+            self.owners.insert(grant, who.to_owned());
+        }
         issued
     }
 
@@ -234,23 +253,6 @@ impl State {
         self.made += 1;
         format!("sandbox-{what}-token-{:06}", self.made)
     }
-}
-
-async fn listen(listener: TcpListener, state: Arc<Shared>, mut stopped: oneshot::Receiver<()>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = &mut stopped => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
-                match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(serve(stream, Arc::clone(&state)))),
-                    Err(_) => sleep(ACCEPT_PAUSE).await,
-                }
-            }
-        }
-    }
-    connections.shutdown().await;
 }
 
 async fn serve(mut stream: TcpStream, state: Arc<Shared>) {
@@ -376,7 +378,7 @@ mod tests {
         let body = format!(
             "grant_type=refresh_token&refresh_token={refresh_token}&client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}"
         );
-        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let mut stream = TcpStream::connect(server.listening.address()).await.unwrap();
         let head = format!("POST /token HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = String::new();

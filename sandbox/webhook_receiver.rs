@@ -3,32 +3,26 @@
 //! A request that breaks HTTP or a limit gets its 4xx or 5xx, uses up no answer of the script and is not remembered.
 
 use crate::http::{Answer, Request};
+use crate::listening::Listening;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 const MAX_CONNECTIONS: usize = 256;
 /// Older requests are forgotten first.
 const MAX_REMEMBERED: usize = 1_000;
 /// For the whole request, so that a client who sends a byte now and then holds nothing either.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-/// Between two tries to accept, when the system has no file descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// An endpoint that runs until it is stopped or dropped.
 #[derive(Debug)]
 pub struct WebhookReceiver {
-    address: SocketAddr,
     memory: Arc<Memory>,
-    stop: oneshot::Sender<()>,
-    /// The one that accepts; it owns those that answer.
-    listening: JoinSet<()>,
+    listening: Listening,
 }
 
 #[derive(Debug, Default)]
@@ -49,19 +43,16 @@ impl WebhookReceiver {
     }
 
     async fn patient_for(patience: Duration) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
         let memory = Arc::new(Memory::default());
-        let (stop, stopped) = oneshot::channel();
-        let mut listening = JoinSet::new();
-        listening.spawn(listen(listener, patience, memory.clone(), stopped));
-        Ok(Self { address, memory, stop, listening })
+        let shared = Arc::clone(&memory);
+        let serve = move |stream| serve(stream, patience, Arc::clone(&shared));
+        Ok(Self { memory, listening: Listening::open(MAX_CONNECTIONS, serve).await? })
     }
 
     /// `path` begins with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        self.listening.url(path)
     }
 
     /// Answer the next requests with these, one each, in order. Beyond the script the answer is 200.
@@ -93,27 +84,9 @@ impl WebhookReceiver {
     }
 
     /// Close every connection, and return when no task is left.
-    pub async fn stop(mut self) {
-        let _already_gone = self.stop.send(());
-        while self.listening.join_next().await.is_some() {}
+    pub async fn stop(self) {
+        self.listening.stop().await;
     }
-}
-
-async fn listen(listener: TcpListener, patience: Duration, memory: Arc<Memory>, mut stopped: oneshot::Receiver<()>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            _ = &mut stopped => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => {
-                match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(serve(stream, patience, memory.clone()))),
-                    Err(_) => sleep(ACCEPT_PAUSE).await,
-                }
-            }
-        }
-    }
-    connections.shutdown().await;
 }
 
 async fn serve(mut stream: TcpStream, patience: Duration, memory: Arc<Memory>) {
@@ -150,7 +123,7 @@ mod tests {
 
     /// Send these bytes, and read the answer to its end.
     async fn exchange(receiver: &WebhookReceiver, bytes: &[u8]) -> String {
-        let mut stream = TcpStream::connect(receiver.address).await.unwrap();
+        let mut stream = TcpStream::connect(receiver.listening.address()).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -221,7 +194,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_falls_silent_is_let_go() {
         let receiver = WebhookReceiver::patient_for(Duration::from_millis(10)).await.unwrap();
-        let mut stream = TcpStream::connect(receiver.address).await.unwrap();
+        let mut stream = TcpStream::connect(receiver.listening.address()).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -231,7 +204,7 @@ mod tests {
     #[tokio::test]
     async fn stopping_closes_what_is_open() {
         let receiver = WebhookReceiver::start().await.unwrap();
-        let address = receiver.address;
+        let address = receiver.listening.address();
         receiver.script([Answer::status(200).after(Duration::from_hours(1))]);
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();

@@ -3,169 +3,73 @@
 //! Ids are numbers beyond 32 bits, as there. So many requests that create or update pass for a user and a day; the day
 //! ends when a test says so.
 
-use crate::desk::{Api, Desk, Refusal, Said};
-use crate::http::Request;
-use crate::query::take_apart;
+use crate::desk::{Refusal, Said};
+use crate::meetings::{Book, Meets};
+use crate::stand::{Call, Provider, Query, Stand};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, HashMap};
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// More than any test makes.
-const MAX_MEETINGS: usize = 100_000;
 const PER_SECOND: &str = "You have reached the maximum per-second rate limit for this API. Try again later.";
-const FIRST_ID: u64 = 85_000_000_000;
+/// Ids are numbers of as many digits, so that they are in order as texts, too.
+const BEFORE_FIRST_ID: usize = 85_000_000_000;
 const MAX_TOPIC: usize = 200;
 const MAX_AGENDA: usize = 2000;
 /// Of an agenda in a list.
 const LISTED_AGENDA: usize = 250;
 
-/// A stand-in for Zoom, until it is stopped or dropped.
+/// Zoom, as far as meetings go.
 #[derive(Debug)]
-pub struct ZoomServer {
-    desk: Desk,
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared(Mutex<State>);
-
-#[derive(Debug)]
-struct State {
-    meetings: BTreeMap<u64, (String, Map<String, Value>)>,
-    next: u64,
-    /// Creations and changes of each user today that passed.
-    today: HashMap<String, u32>,
-    daily: u32,
-    over: usize,
+pub struct Zoom {
+    /// Creations and changes count for a day.
+    book: Book,
+    /// At most so many meetings on a page of a list.
     page: usize,
-    made: usize,
 }
 
-impl ZoomServer {
-    /// Listen on a free port of the loopback interface.
-    ///
-    /// # Errors
-    /// When no port is free.
-    pub async fn start() -> io::Result<Self> {
-        let (meetings, today) = (BTreeMap::new(), HashMap::new());
-        let state = State { meetings, next: FIRST_ID, today, daily: 100, over: 0, page: 300, made: 0 };
-        let shared = Arc::new(Shared(Mutex::new(state)));
-        let desk = Desk::open(Arc::clone(&shared) as Arc<dyn Api>).await?;
-        Ok(Self { desk, shared })
+impl Default for Zoom {
+    fn default() -> Self {
+        Self { book: Book::default(), page: 300 }
     }
+}
 
-    /// Whose tokens are taken, what goes wrong, and what was asked.
-    #[must_use]
-    pub fn desk(&self) -> &Desk {
-        &self.desk
+impl Meets for Zoom {
+    fn book(&mut self) -> &mut Book {
+        &mut self.book
     }
+}
 
-    /// What `api_url` is to be.
-    #[must_use]
-    pub fn api_url(&self) -> String {
-        self.desk.url("/v2")
-    }
-
-    /// All meetings that there are, as Zoom would show them.
-    #[must_use]
-    pub fn meetings(&self) -> Vec<Value> {
-        let state = self.shared.lock();
-        state.meetings.values().map(|(_, meeting)| Value::Object(meeting.clone())).collect()
-    }
-
-    /// How many were made, of whom some may be gone again.
-    #[must_use]
-    pub fn made(&self) -> usize {
-        self.shared.lock().made
-    }
-
-    /// A user deletes a meeting in Zoom's own pages.
-    pub fn forget(&self, id: &str) {
-        let id = id.parse().unwrap_or(0);
-        self.shared.lock().meetings.remove(&id);
-    }
-
+impl Stand<Zoom> {
     /// From now on so many creations and changes pass for each user and day.
     pub fn daily(&self, passes: u32) {
-        self.shared.lock().daily = passes;
+        self.provider().book.daily = passes;
     }
 
     /// At most so many meetings on a page of a list.
     pub fn page(&self, meetings: usize) {
-        self.shared.lock().page = meetings.max(1);
-    }
-
-    /// It is past midnight in UTC.
-    pub fn next_day(&self) {
-        self.shared.lock().today.clear();
-    }
-
-    /// Requests that came after their user's day was full.
-    #[must_use]
-    pub fn over_the_limit(&self) -> usize {
-        self.shared.lock().over
-    }
-
-    /// Creations and changes of a user today that passed.
-    #[must_use]
-    pub fn passed_today(&self, user: &str) -> u32 {
-        self.shared.lock().today.get(user).copied().unwrap_or(0)
-    }
-
-    /// Close every connection, and return when no task is left.
-    pub async fn stop(self) {
-        self.desk.stop().await;
+        self.provider().page = meetings.max(1);
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+impl Provider for Zoom {
+    const BASE: &'static str = "/v2";
 
-impl Api for Shared {
-    fn answer(&self, user: &str, request: &Request) -> Said {
-        let (pieces, query) = take_apart(&request.path);
-        let pieces: Vec<_> = pieces.iter().map(String::as_str).collect();
-        let body = serde_json::from_slice::<Value>(&request.body).unwrap_or_default();
+    fn answer(&mut self, user: &str, call: &Call<'_>) -> Said {
+        let (method, pieces) = call.route();
         let ["v2", rest @ ..] = &pieces[..] else { return not_found() };
-        self.lock().answer(user, (request.method.as_str(), rest), &query, &body)
-    }
-
-    fn refuse(&self, refusal: Refusal) -> Said {
-        match refusal {
-            Refusal::Unauthorized => trouble(401, 124, "Access token is expired."),
-            Refusal::Crowded | Refusal::TooMany { after: None } => trouble(429, 429, PER_SECOND),
-            Refusal::TooMany { after: Some(after) } => trouble(429, 429, PER_SECOND).header("Retry-After", after),
-            Refusal::Status(status) => trouble(status, status.into(), "Something went wrong."),
-        }
-    }
-}
-
-impl State {
-    fn answer(
-        &mut self,
-        user: &str,
-        (method, pieces): (&str, &[&str]),
-        query: &HashMap<String, String>,
-        body: &Value,
-    ) -> Said {
-        match (method, pieces) {
+        match (method, rest) {
             ("GET", ["users", "me"]) => Said::json(200, json!({"id": user, "type": 2, "email": "u@zoom.example"})),
-            ("POST", ["users", "me", "meetings"]) => self.limited(user).unwrap_or_else(|| self.create(user, body)),
-            ("GET", ["users", "me", "meetings"]) => self.list(user, query),
+            ("POST", ["users", "me", "meetings"]) => {
+                self.limited(user).unwrap_or_else(|| self.create(user, &call.body))
+            }
+            ("GET", ["users", "me", "meetings"]) => self.list(user, &call.query),
             (_, ["meetings", id]) => {
-                let id = id.parse().unwrap_or(0);
-                if self.meetings.get(&id).is_none_or(|(owner, _)| owner != user) {
+                let Some(meeting) = self.book.find(id, user) else {
                     return trouble(404, 3001, &format!("Meeting does not exist: {id}."));
-                }
+                };
                 match method {
-                    "GET" => Said::json(200, Value::Object(self.meetings[&id].1.clone())),
-                    "PATCH" => self.limited(user).unwrap_or_else(|| self.change(id, body)),
+                    "GET" => Said::json(200, meeting),
+                    "PATCH" => self.limited(user).unwrap_or_else(|| self.change(id, &call.body)),
                     "DELETE" => {
-                        self.meetings.remove(&id);
+                        self.book.remove(id);
                         Said::empty(204)
                     }
                     _ => trouble(405, 405, "Method not allowed."),
@@ -175,17 +79,30 @@ impl State {
         }
     }
 
+    fn count_from(&mut self, number: u32) {
+        self.book.first = number;
+    }
+
+    fn refuse(refusal: Refusal) -> Said {
+        match refusal {
+            Refusal::Unauthorized => trouble(401, 124, "Access token is expired."),
+            Refusal::Crowded | Refusal::TooMany { after: None } => trouble(429, 429, PER_SECOND),
+            Refusal::TooMany { after: Some(after) } => trouble(429, 429, PER_SECOND).header("Retry-After", after),
+            Refusal::Status(status) => trouble(status, status.into(), "Something went wrong."),
+        }
+    }
+}
+
+impl Zoom {
     fn limited(&mut self, user: &str) -> Option<Said> {
-        let passed = self.today.entry(user.to_owned()).or_default();
-        if *passed < self.daily {
-            *passed += 1;
+        if !self.book.is_over(user) {
+            self.book.pass(user);
             return None;
         }
-        self.over += 1;
         let message = format!(
             "You have exceeded the daily rate limit ({}) of Meeting Create/Update API requests permitted for this \
              particular user. You may resume these requests at GMT 00:00:00.",
-            self.daily
+            self.book.daily
         );
         // As it was seen: these two tell of another bucket, and when to come back is not said.
         let said = trouble(429, 429, &message).header("X-RateLimit-Category", "Light");
@@ -193,16 +110,14 @@ impl State {
     }
 
     fn create(&mut self, user: &str, body: &Value) -> Said {
-        if self.meetings.len() >= MAX_MEETINGS {
+        if self.book.is_full() {
             return trouble(400, 300, "Too many meetings.");
         }
         if let Some(said) = invalid(body, true) {
             return said;
         }
-        self.next += 1;
-        self.made += 1;
-        let id = self.next;
-        let mut meeting = json!({
+        let id = BEFORE_FIRST_ID + self.book.next();
+        let meeting = json!({
             "id": id,
             "uuid": format!("/{id}//=="),
             "host_id": user,
@@ -213,42 +128,28 @@ impl State {
             "join_url": format!("https://zoom.example/j/{id}?pwd=sandbox"),
             "password": format!("pw{id}"),
         });
-        merge(&mut meeting, body);
-        let Value::Object(fields) = meeting.clone() else { return Said::empty(500) };
-        self.meetings.insert(id, (user.to_owned(), fields));
-        Said::json(201, meeting)
+        Said::json(201, self.book.add(&id.to_string(), user, meeting, body))
     }
 
-    fn change(&mut self, id: u64, body: &Value) -> Said {
+    fn change(&mut self, id: &str, body: &Value) -> Said {
         if let Some(said) = invalid(body, false) {
             return said;
         }
-        if let Some((_, fields)) = self.meetings.get_mut(&id) {
-            let mut meeting = Value::Object(std::mem::take(fields));
-            merge(&mut meeting, body);
-            if let Value::Object(changed) = meeting {
-                *fields = changed;
-            }
-        }
+        self.book.change(id, body);
         Said::empty(204)
     }
 
-    fn list(&self, user: &str, query: &HashMap<String, String>) -> Said {
-        let mine: Vec<Value> = self
-            .meetings
-            .values()
-            .filter(|(owner, _)| owner == user)
-            .map(|(_, meeting)| {
-                // A list says less, and less of what it says.
-                let shown =
-                    ["id", "uuid", "host_id", "topic", "type", "start_time", "duration", "timezone", "join_url"];
-                let mut item: Map<String, Value> =
-                    shown.iter().filter_map(|name| Some(((*name).to_owned(), meeting.get(*name)?.clone()))).collect();
-                let agenda = meeting.get("agenda").and_then(Value::as_str).unwrap_or_default();
-                item.insert("agenda".to_owned(), agenda.chars().take(LISTED_AGENDA).collect::<String>().into());
-                Value::Object(item)
-            })
-            .collect();
+    fn list(&self, user: &str, query: &Query) -> Said {
+        // A list says less, and less of what it says.
+        let shown = ["id", "uuid", "host_id", "topic", "type", "start_time", "duration", "timezone", "join_url"];
+        let item = |meeting: &Map<String, Value>| {
+            let mut item: Map<String, Value> =
+                shown.iter().filter_map(|name| Some(((*name).to_owned(), meeting.get(*name)?.clone()))).collect();
+            let agenda = meeting.get("agenda").and_then(Value::as_str).unwrap_or_default();
+            item.insert("agenda".to_owned(), agenda.chars().take(LISTED_AGENDA).collect::<String>().into());
+            Value::Object(item)
+        };
+        let mine: Vec<Value> = self.book.of(user).map(item).collect();
         let asked: usize = query.get("page_size").and_then(|size| size.parse().ok()).unwrap_or(30);
         let (size, from) = (asked.min(300).min(self.page), query.get("next_page_token").map_or("", String::as_str));
         let from: usize = from.parse().unwrap_or(0);
@@ -288,12 +189,6 @@ fn invalid(body: &Value, whole: bool) -> Option<Said> {
         return field("agenda", "The value that you entered exceeds the maximum length.");
     }
     None
-}
-
-fn merge(meeting: &mut Value, body: &Value) {
-    for (name, value) in body.as_object().into_iter().flatten() {
-        meeting[name.as_str()] = value.clone();
-    }
 }
 
 fn trouble(status: u16, code: u32, message: &str) -> Said {

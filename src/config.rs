@@ -58,7 +58,7 @@ use origin::{Origin, Place};
 use outbound::Outbound;
 pub(crate) use providers::Provider;
 use queues::{Queue, Queues};
-use raw::RawConfig;
+use raw::{RawConfig, Written};
 use reader::{Entry, Known, Reader};
 use redis::Redis;
 use retention::Retention;
@@ -202,9 +202,23 @@ pub(crate) fn variables(fixed: &[(&'static str, String)]) -> (Vec<(String, Strin
         |(key, value): &(&str, String)| (format!("LIAISON_{}", key.replace('.', "__").to_uppercase()), value.clone());
     let short = [("redis.url", "LIAISON_REDIS_URL"), ("store.url", "LIAISON_DATABASE_URL")];
     let other_words = short.into_iter().filter(|(key, _)| fixed.iter().any(|(set, _)| set == key));
-    // A process that we start serves suspects; what is added to a list is not for it.
+    // Which entry of a list they are of only the configuration knows: see `of_providers`.
     let fixed_keys = fixed.iter().filter(|(key, _)| !key.contains('+'));
     (fixed_keys.map(set).collect(), other_words.map(|(_, variable)| variable).collect())
+}
+
+/// The same for `provider.+.…`, as the configuration has taken them.
+#[cfg(feature = "sandbox")]
+pub(crate) fn of_providers(fixed: &[(&'static str, String)], config: &Config) -> Vec<(String, String)> {
+    let (mut at, mut set) = (None, Vec::new());
+    for (key, value) in fixed {
+        let Some(name) = key.strip_prefix("provider.+.") else { continue };
+        if name == "name" {
+            at = config.provider.iter().position(|provider| provider.name == *value);
+        }
+        set.extend(at.map(|at| (Place::at("provider", Some(at), name).environment(), value.clone())));
+    }
+    set
 }
 
 /// Read all the sources and check them.
@@ -215,9 +229,9 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     environment::read(&sources.environment, &mut raw);
     django::settle(&mut raw);
     read_flags(&sources.flags, &mut raw);
-    let mut opened = BTreeMap::new();
+    let mut chosen = None;
     for (key, value) in &sources.fixed {
-        let place = fixed_place(key, &mut raw, &mut opened);
+        let place = fixed_place((key, value), &mut raw, &mut chosen);
         raw.set(place, Value::Word(value.clone()), Origin::Command);
     }
     clients::settle(&sources.environment, &mut raw);
@@ -232,16 +246,27 @@ pub(crate) fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     }
 }
 
-/// Where a fixed value belongs. `provider.+.name` is of one entry more than anybody wrote, the same for all such keys.
-fn fixed_place<'k>(key: &'k str, raw: &mut RawConfig, opened: &mut BTreeMap<&'k str, usize>) -> Place {
+/// Where a fixed value belongs. `provider.+.name` chooses the entry of this name, or begins one more than anybody wrote; the
+/// keys that follow are of that one.
+fn fixed_place((key, value): (&str, &str), raw: &mut RawConfig, chosen: &mut Option<usize>) -> Place {
     let (section, name) = key.split_once('.').unwrap_or_default();
     let Some(name) = name.strip_prefix("+.") else { return Place::new(section, name) };
-    let index = *opened.entry(section).or_insert_with(|| {
-        let (list, _) = raw.list(section);
-        list.push(Origin::Command);
-        list.len() - 1
-    });
-    Place::at(section, Some(index), name)
+    if name == "name" {
+        let has_name = |(place, written): (&Place, &Written)| match &written.value {
+            Value::Text(text) | Value::Word(text)
+                if place.section == section && place.name == "name" && text == value =>
+            {
+                place.index
+            }
+            _ => None,
+        };
+        *chosen = raw.values.iter().find_map(has_name).or_else(|| {
+            let (list, _) = raw.list(section);
+            list.push(Origin::Command);
+            Some(list.len() - 1)
+        });
+    }
+    Place::at(section, *chosen, name)
 }
 
 fn read_file(sources: &Sources, raw: &mut RawConfig) -> Option<PathBuf> {

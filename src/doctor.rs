@@ -5,7 +5,9 @@
 
 mod clocks;
 mod files;
+mod integrations;
 mod keys;
+mod providers;
 mod queues;
 mod redis;
 mod schedule;
@@ -69,6 +71,7 @@ checks! {
     DeadRising = "dead.rising",
     ScheduleFires = "schedule.fires",
     SchedulePaused = "schedule.paused",
+    Integrations = "integrations.well",
     Providers = "providers.reachable",
 }
 
@@ -148,9 +151,7 @@ pub(crate) async fn examine(app: &App) -> Vec<Finding> {
     if let (Some(tied), Some(identity)) = (seen.tie, identity) {
         findings.push(store::tie(&app.link, &tied, &identity));
     }
-    // There are none yet in this build. A provider's client brings its own look: an address that answers, a key that
-    // is taken.
-    findings.push(Finding::ok(Check::Providers, "this build", "talks to no provider"));
+    findings.extend(providers::look(app).await);
     findings.sort_by_key(|finding| finding.check);
     findings
 }

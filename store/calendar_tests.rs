@@ -348,12 +348,14 @@ fn failures_in_a_row_disable_once_and_a_success_forgets_them() {
         assert_eq!((ill.sync_enabled, ill.sync_errors, ill.disables), (false, 3, 1));
         assert_eq!(ill.sync_error.as_deref(), Some("refused\u{fffd} by j4"));
         assert_eq!(store.calendars_to_sync(None, 10).await.expect("list"), []);
+        assert_eq!(store.count_disabled_calendars().await.expect("count"), 1);
         failed("j5").await;
         assert_eq!(sync(&store, "a").await.disables, 1, "it was disabled already");
         let account = crate::AccountId::new(IntegrationKind::Calendar, "a");
         assert!(store.switch_integration(&account, true, at(60), line("on")).await.expect("switch"));
         let on = sync(&store, "a").await;
         assert_eq!((on.sync_enabled, on.sync_errors, on.sync_error), (true, 0, None));
+        assert_eq!(store.count_disabled_calendars().await.expect("count"), 0);
         assert_eq!(store.calendars_to_sync(None, 10).await.expect("list"), [("a".to_owned(), "google".to_owned())]);
     });
 }

@@ -170,6 +170,23 @@ impl Store {
         self.pool.read("list the calendars to synchronise", load).await
     }
 
+    /// How many calendars are not synchronised any more, because it failed too often.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn count_disabled_calendars(&self) -> Result<u64, StoreError> {
+        use calendar_integrations as columns;
+        let load = |connection: &mut AnyConnection| {
+            columns::table
+                .filter(columns::is_active.eq(true))
+                .filter(columns::sync_enabled.eq(false))
+                .filter(columns::disconnected_at.is_null())
+                .count()
+                .get_result::<i64>(connection)
+        };
+        Ok(self.pool.read("count the calendars that are disabled", load).await?.unsigned_abs())
+    }
+
     /// Hosts were told of the blocked times up to this version.
     ///
     /// # Errors

@@ -75,6 +75,8 @@ pub struct LogLine {
 pub struct LogFilter {
     pub organizer: Option<String>,
     pub integration: Option<String>,
+    /// `calendar`, `video` or `webhook`: ids are told apart by it.
+    pub integration_type: Option<String>,
     pub booking: Option<String>,
     pub log_type: Option<String>,
     /// Only what did not go well.
@@ -208,6 +210,9 @@ impl Store {
             }
             if let Some(wanted) = filter.integration {
                 query = query.filter(integration_logs::integration_id.eq(wanted));
+            }
+            if let Some(wanted) = filter.integration_type {
+                query = query.filter(integration_logs::integration_type.eq(wanted));
             }
             if let Some(wanted) = filter.booking {
                 query = query.filter(integration_logs::booking_id.eq(wanted));

@@ -24,6 +24,8 @@ pub(crate) trait Job: DeserializeOwned + Send + 'static {
     const CONCURRENCY: Option<u32> = None;
     /// What `liaison dev` sends to show it.
     const SAMPLE: Option<Sample>;
+    /// In which lane that waits, for jobs that have to be in one.
+    const SAMPLE_LANE: Option<&'static str> = None;
 
     fn run(self, ctx: &Context) -> impl Future<Output = Outcome> + Send;
 }
@@ -48,6 +50,7 @@ pub struct Entry {
     pub retry: Retry,
     pub concurrency: Option<u32>,
     pub sample: Option<Sample>,
+    pub sample_lane: Option<&'static str>,
     /// Whether these arguments (JSON) fit the job; if not, which field is wrong and how.
     pub check: fn(&str) -> Result<(), String>,
     /// Run it with these arguments (JSON).
@@ -65,6 +68,7 @@ impl Entry {
             retry: J::RETRY,
             concurrency: J::CONCURRENCY,
             sample: J::SAMPLE,
+            sample_lane: J::SAMPLE_LANE,
             check: |args| parse::<J>(args).map(drop),
             run: |args, ctx| {
                 Box::pin(async move {

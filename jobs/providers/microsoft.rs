@@ -81,7 +81,10 @@ impl Microsoft {
 
     fn view(&self, cursor: &Cursor) -> Result<Ask, Fault> {
         let ask = match &cursor.link {
-            Some(link) => self.session.follow(link)?,
+            // It was judged when it was stored: the operator has moved us to another address since.
+            Some(link) => {
+                self.session.follow(link).map_err(|_| self.expired("the stored link leads to another address"))?
+            }
             None => self.begin(cursor),
         };
         Ok(ask.header(PREFER, format!("odata.maxpagesize={PAGE}, {COMMON}")))

@@ -1,8 +1,9 @@
 //! Lists of events: full ones with a window, and what changed since a cursor.
 
+use super::error;
 use super::shelf::{Kept, Shelf};
-use super::{Query, error};
 use crate::desk::Said;
+use crate::stand::Query;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use serde_json::{Value, json};

@@ -1,12 +1,13 @@
 //! The events of one calendar, each with the number of its last change.
 
+use crate::calendars;
 use crate::series::Series;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
 #[derive(Debug)]
-pub(super) struct Shelf {
+pub struct Shelf {
     /// In the order in which they came: pages go by that, so none shifts when something is put in or taken out.
     pub(super) kept: BTreeMap<u64, Kept>,
     by_id: HashMap<String, u64>,
@@ -36,9 +37,8 @@ impl Kept {
     }
 }
 
-impl Shelf {
-    /// The event as it stands then.
-    pub(super) fn put(&mut self, id: &str, mut event: Value) -> Value {
+impl calendars::Shelf for Shelf {
+    fn put(&mut self, id: &str, mut event: Value) -> Value {
         self.seq += 1;
         if let Some(object) = event.as_object_mut() {
             object.retain(|_, value| !value.is_null());
@@ -63,13 +63,7 @@ impl Shelf {
         event
     }
 
-    fn keep(&mut self, id: &str, event: Value) {
-        let next = self.kept.last_key_value().map_or(0, |(last, _)| last + 1);
-        let at = *self.by_id.entry(id.to_owned()).or_insert(next);
-        self.kept.insert(at, Kept { seq: self.seq, event });
-    }
-
-    pub(super) fn put_series(&mut self, series: &Series) {
+    fn put_series(&mut self, series: &Series) {
         let mut here = Vec::new();
         for one in series.instances() {
             let id = format!("{}_{}", series.id, one.original.format("%Y%m%dT%H%M%SZ"));
@@ -106,13 +100,33 @@ impl Shelf {
         }
     }
 
-    pub(super) fn remove_all(&mut self, id: &str) {
+    fn remove(&mut self, id: &str) {
         let of = |kept: &&Kept| kept.event["recurringEventId"] == id && !kept.is_deleted();
         let instances = self.kept.values().filter(of).filter_map(|kept| kept.event["id"].as_str().map(str::to_owned));
         for id in instances.collect::<Vec<_>>() {
             self.bury(&id);
         }
         self.bury(id);
+    }
+
+    fn living(&self) -> impl Iterator<Item = &Value> {
+        self.kept.values().filter(|kept| !kept.is_deleted()).map(|kept| &kept.event)
+    }
+
+    fn set_generation(&mut self, generation: u64) {
+        self.generation = generation;
+    }
+
+    fn count_from(&mut self, number: u32) {
+        self.seq = self.seq.max(number.into());
+    }
+}
+
+impl Shelf {
+    fn keep(&mut self, id: &str, event: Value) {
+        let next = self.kept.last_key_value().map_or(0, |(last, _)| last + 1);
+        let at = *self.by_id.entry(id.to_owned()).or_insert(next);
+        self.kept.insert(at, Kept { seq: self.seq, event });
     }
 
     /// What is left of a deleted event is little.
@@ -141,10 +155,6 @@ impl Shelf {
     /// Also by an event that was deleted.
     pub(super) fn is_taken(&self, id: &str) -> bool {
         self.by_id.contains_key(id)
-    }
-
-    pub(super) fn living(&self) -> impl Iterator<Item = &Value> {
-        self.kept.values().filter(|kept| !kept.is_deleted()).map(|kept| &kept.event)
     }
 
     pub(super) fn fresh_id(&self) -> String {

@@ -1,41 +1,39 @@
 //! Single events: made, read, changed and deleted, each time with mail to whoever is invited.
 
-use super::{State, error, not_found, view};
+use super::{Graph, error, not_found, view};
+use crate::calendars::Shelf as _;
 use crate::desk::Said;
 use crate::http::Request;
 use serde_json::{Value, json};
 
-impl State {
+impl Graph {
     pub(super) fn insert(&mut self, who: &str, mut event: Value) -> Said {
         // Said again, it is the one that is there.
-        if let Some(known) = self.of(who).of_transaction(&event["transactionId"]) {
+        if let Some(known) = self.calendars.of(who).of_transaction(&event["transactionId"]) {
             return Said::json(201, view::rendered(known));
         }
         if let Err(code) = check(&event) {
             return error(400, code);
         }
-        let id = self.of(who).fresh_id();
+        let id = self.calendars.of(who).fresh_id();
         event["id"] = json!(id);
         self.confer(&mut event);
-        self.tell(&event, "invited");
-        Said::json(201, view::rendered(&self.of(who).put(&id, event)))
+        self.calendars.tell(&event, "invited");
+        Said::json(201, view::rendered(&self.calendars.of(who).put(&id, event)))
     }
 
     pub(super) fn read(&mut self, who: &str, id: &str) -> Said {
-        let Some(mut event) = self.of(who).look(id).cloned() else { return not_found() };
-        if event["isOnlineMeeting"] == true && event["onlineMeeting"].is_null() {
-            let looks = self.looks.entry(id.to_owned()).or_default();
-            *looks += 1;
-            if *looks >= self.meeting_takes {
-                conclude(&mut event);
-                event = self.of(who).put(id, event);
-            }
+        let Some(mut event) = self.calendars.of(who).look(id).cloned() else { return not_found() };
+        let is_awaited = event["isOnlineMeeting"] == true && event["onlineMeeting"].is_null();
+        if is_awaited && self.calendars.looked(id) {
+            conclude(&mut event);
+            event = self.calendars.of(who).put(id, event);
         }
         Said::json(200, view::rendered(&event))
     }
 
     pub(super) fn patch(&mut self, who: &str, id: &str, patch: &Value, request: &Request) -> Said {
-        let Some(mut event) = self.of(who).look(id).cloned() else { return not_found() };
+        let Some(mut event) = self.calendars.of(who).look(id).cloned() else { return not_found() };
         if is_another(&event, request) {
             return error(412, "ErrorIrresolvableConflict");
         }
@@ -56,17 +54,17 @@ impl State {
         } else {
             self.confer(&mut event);
         }
-        self.tell(&event, "told of a change");
-        Said::json(200, view::rendered(&self.of(who).put(id, event)))
+        self.calendars.tell(&event, "told of a change");
+        Said::json(200, view::rendered(&self.calendars.of(who).put(id, event)))
     }
 
     pub(super) fn delete(&mut self, who: &str, id: &str, request: &Request) -> Said {
-        let Some(event) = self.of(who).look(id).cloned() else { return not_found() };
+        let Some(event) = self.calendars.of(who).look(id).cloned() else { return not_found() };
         if is_another(&event, request) {
             return error(412, "ErrorIrresolvableConflict");
         }
-        self.tell(&event, "called off");
-        self.of(who).remove(id);
+        self.calendars.tell(&event, "called off");
+        self.calendars.of(who).remove(id);
         Said::empty(204)
     }
 
@@ -74,17 +72,11 @@ impl State {
         if event["isOnlineMeeting"] != true || !event["onlineMeeting"].is_null() {
             return;
         }
-        if self.no_meetings || event["onlineMeetingProvider"] != "teamsForBusiness" {
+        if self.calendars.no_meetings || event["onlineMeetingProvider"] != "teamsForBusiness" {
             event["isOnlineMeeting"] = json!(false);
             event["onlineMeetingProvider"] = json!("unknown");
-        } else if self.meeting_takes == 0 {
+        } else if self.calendars.meeting_takes == 0 {
             conclude(event);
-        }
-    }
-
-    fn tell(&mut self, event: &Value, what: &str) {
-        if event["attendees"].as_array().is_some_and(|list| !list.is_empty()) {
-            self.mails.push((what.to_owned(), event["id"].as_str().unwrap_or_default().to_owned()));
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The events of one calendar: alone, or as a series with its instances. Each has the number of its last change.
 
+use crate::calendars::{self, Shelf as _};
 use crate::series::Series;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 
 #[derive(Debug, Default)]
-pub(super) struct Shelf {
+pub struct Shelf {
     /// In the order in which they came: pages go by that, so none shifts when something is put in or taken out.
     pub(super) kept: BTreeMap<u64, Kept>,
     by_id: HashMap<String, u64>,
@@ -26,9 +27,8 @@ pub(super) struct Kept {
     pub(super) instances: Vec<Value>,
 }
 
-impl Shelf {
-    /// The event as it stands then.
-    pub(super) fn put(&mut self, id: &str, mut event: Value) -> Value {
+impl calendars::Shelf for Shelf {
+    fn put(&mut self, id: &str, mut event: Value) -> Value {
         self.seq += 1;
         event["id"] = json!(id);
         self.stamp(&mut event);
@@ -49,18 +49,7 @@ impl Shelf {
         event
     }
 
-    fn stamp(&self, event: &mut Value) {
-        event["changeKey"] = json!(format!("CK{:08}", self.seq));
-        event["@odata.etag"] = json!(format!("W/\"CK{:08}\"", self.seq));
-    }
-
-    fn keep(&mut self, id: &str, kept: Kept) {
-        let next = self.kept.last_key_value().map_or(0, |(last, _)| last + 1);
-        let at = *self.by_id.entry(id.to_owned()).or_insert(next);
-        self.kept.insert(at, kept);
-    }
-
-    pub(super) fn put_series(&mut self, series: &Series) {
+    fn put_series(&mut self, series: &Series) {
         let instances = series.instances();
         let Some(first) = instances.first() else { return self.remove(&series.id) };
         self.put(
@@ -90,12 +79,41 @@ impl Shelf {
         self.kept.get_mut(&at).expect("kept right before").instances = told;
     }
 
-    pub(super) fn remove(&mut self, id: &str) {
+    fn remove(&mut self, id: &str) {
         let Some(kept) = self.by_id.get(id).and_then(|at| self.kept.get_mut(at)) else { return };
         if !kept.is_deleted {
             self.seq += 1;
             (kept.seq, kept.is_deleted) = (self.seq, true);
         }
+    }
+
+    fn living(&self) -> impl Iterator<Item = &Value> {
+        let living = self.kept.values().filter(|kept| !kept.is_deleted);
+        living.flat_map(|kept| {
+            let alone = kept.instances.is_empty().then_some(&kept.event);
+            alone.into_iter().chain(&kept.instances)
+        })
+    }
+
+    fn set_generation(&mut self, generation: u64) {
+        self.generation = generation;
+    }
+
+    fn count_from(&mut self, number: u32) {
+        self.seq = self.seq.max(number.into());
+    }
+}
+
+impl Shelf {
+    fn stamp(&self, event: &mut Value) {
+        event["changeKey"] = json!(format!("CK{:08}", self.seq));
+        event["@odata.etag"] = json!(format!("W/\"CK{:08}\"", self.seq));
+    }
+
+    fn keep(&mut self, id: &str, kept: Kept) {
+        let next = self.kept.last_key_value().map_or(0, |(last, _)| last + 1);
+        let at = *self.by_id.entry(id.to_owned()).or_insert(next);
+        self.kept.insert(at, kept);
     }
 
     /// An event or a master that was not deleted.
@@ -107,14 +125,6 @@ impl Shelf {
     pub(super) fn of_transaction(&self, transaction: &Value) -> Option<&Value> {
         let is_it = |event: &&Value| !transaction.is_null() && event["transactionId"] == *transaction;
         self.living().find(is_it)
-    }
-
-    pub(super) fn living(&self) -> impl Iterator<Item = &Value> {
-        let living = self.kept.values().filter(|kept| !kept.is_deleted);
-        living.flat_map(|kept| {
-            let alone = kept.instances.is_empty().then_some(&kept.event);
-            alone.into_iter().chain(&kept.instances)
-        })
     }
 
     pub(super) fn fresh_id(&self) -> String {

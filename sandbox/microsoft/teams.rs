@@ -9,7 +9,7 @@ use std::collections::HashMap;
 pub(super) struct Teams {
     /// Of each account, in the order in which they were made.
     meetings: HashMap<String, Vec<Value>>,
-    made: u32,
+    pub(super) made: u32,
 }
 
 impl Teams {

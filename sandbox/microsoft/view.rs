@@ -1,15 +1,13 @@
 //! The view of a calendar: as it is, and what changed since a link.
 
 use super::shelf::Kept;
-use super::{Reset, State, error};
+use super::{Graph, Reset, error};
 use crate::desk::Said;
 use crate::http::Request;
 use crate::query::encode;
+use crate::stand::Query;
 use chrono::{DateTime, NaiveDateTime, TimeZone as _, Utc};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-
-type Query = HashMap<String, String>;
 
 /// Not supported by the delta of events.
 const UNSUPPORTED: &[&str] = &["$select", "$filter", "$expand", "$orderby", "$search"];
@@ -49,12 +47,12 @@ impl Cursor {
     }
 }
 
-impl State {
+impl Graph {
     pub(super) fn delta(&mut self, who: &str, request: &Request, query: &Query) -> Said {
         if UNSUPPORTED.iter().any(|name| query.contains_key(*name)) {
             return error(400, "ErrorInvalidRequest");
         }
-        let (generation, seq) = (self.of(who).generation, self.of(who).seq);
+        let (generation, seq) = (self.calendars.of(who).generation, self.calendars.of(who).seq);
         let link =
             query.get("$skiptoken").map(|text| (text, false)).or(query.get("$deltatoken").map(|text| (text, true)));
         let cursor = match link {
@@ -70,7 +68,7 @@ impl State {
         if cursor.generation != generation {
             return self.reset(request);
         }
-        let (items, after) = self.part(who, cursor, page_limit(request, self.page_size));
+        let (items, after) = self.part(who, cursor, page_limit(request, self.calendars.page_size));
         self.turns += 1;
         let (base, turn) = (self.base(request), self.turns);
         let link =
@@ -93,7 +91,7 @@ impl State {
     /// One page, and after what the next one begins.
     fn part(&mut self, who: &str, cursor: Cursor, limit: usize) -> (Vec<Value>, Option<u64>) {
         let is_split = self.is_split;
-        let calendar = self.of(who);
+        let calendar = self.calendars.of(who);
         let rest = calendar.kept.range(cursor.after.map_or(0, |after| after + 1)..);
         let mut items = Vec::new();
         let mut last = None;
@@ -126,10 +124,10 @@ impl State {
     pub(super) fn plain(&mut self, who: &str, request: &Request, query: &Query) -> Said {
         let Some((from, to)) = window(query) else { return error(400, "ErrorInvalidRequest") };
         let number = |name: &str, usual: usize| query.get(name).and_then(|text| text.parse().ok()).unwrap_or(usual);
-        let top = self.page_size.map_or(1000, |size| size.min(1000)).min(number("$top", 10)).max(1);
+        let top = self.calendars.page_size.map_or(1000, |size| size.min(1000)).min(number("$top", 10)).max(1);
         let skip: usize = number("$skip", 0);
         let cursor = Cursor { generation: 0, seq: 0, from, to, since: None, after: None };
-        let living = self.of(who).kept.values().filter(|kept| !kept.is_deleted);
+        let living = self.calendars.of(who).kept.values().filter(|kept| !kept.is_deleted);
         let all: Vec<_> = living.flat_map(whole).filter(|event| cursor.holds(event)).collect();
         let mut list = json!({"value": all.iter().skip(skip).take(top).map(rendered).collect::<Vec<_>>()});
         if skip + top < all.len() {

@@ -69,7 +69,7 @@ impl Shared {
         if code.redirect != of("redirect_uri") || code.challenge != challenge {
             return Reply::error(400, "invalid_grant");
         }
-        let (issued, life) = (here.issue(), here.life);
+        let (issued, life) = (here.issue(None), here.life);
         let mut answer = serde_json::json!({
             "access_token": issued.access_token,
             "refresh_token": issued.refresh_token,

@@ -1,5 +1,7 @@
 //! `liaison dev`: everything embedded, nothing to configure.
 
+mod agenda;
+mod providers;
 mod sandbox;
 
 use std::{
@@ -16,6 +18,7 @@ use anyhow::{Context as _, Result, bail};
 use liaison_queue::{JobId, Receipt, Vitals};
 use liaison_store::{KeyRing, Run};
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use self::sandbox::Sandbox;
@@ -81,8 +84,9 @@ async fn with_redis(global: &Global, args: &DevArgs, dir: &Path, redis: &Private
     ];
     fixed.extend(sandbox.fixed());
     let (environment, unset) = crate::config::variables(&fixed);
+    let loaded = global.load_with(Vec::new(), None, fixed.clone())?;
+    let environment = environment.into_iter().chain(crate::config::of_providers(&fixed, &loaded.config)).collect();
     let again = Again { args: global.again(None), environment, unset, ..Again::default() };
-    let loaded = global.load_with(Vec::new(), None, fixed)?;
     telemetry::start(&loaded.config.log);
     let schedule = crate::config::schedule::Schedule::of(&loaded.config)?;
     let vitals = Vitals::default();
@@ -127,13 +131,18 @@ fn key_file(dir: &Path) -> Result<PathBuf> {
     write_once(&dir.join("key"), &KeyRing::generate_line("dev"))
 }
 
-/// A file that nobody else may read, written unless it is there.
+/// A file that nobody else may read, written unless it is there. It comes into its place when it is whole: whoever is
+/// killed before leaves none. The folder is ours alone, so nobody else does the same.
 fn write_once(path: &Path, line: &str) -> Result<PathBuf> {
-    match File::options().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(mut file) => writeln!(file, "{line}").with_context(|| format!("write {}", path.display()))?,
-        Err(fault) if fault.kind() == std::io::ErrorKind::AlreadyExists => {}
-        Err(fault) => return Err(fault).with_context(|| format!("make the file {}", path.display())),
+    if path.exists() {
+        return Ok(path.to_owned());
     }
+    let beside = path.with_extension("new");
+    let shown = path.display();
+    let opened = File::options().write(true).create(true).truncate(true).mode(0o600).open(&beside);
+    let mut file = opened.with_context(|| format!("make the file {shown}"))?;
+    writeln!(file, "{line}").with_context(|| format!("write {shown}"))?;
+    std::fs::rename(&beside, path).with_context(|| format!("put {shown} into its place"))?;
     Ok(path.to_owned())
 }
 
@@ -143,8 +152,12 @@ async fn send_samples(app: &App) -> Result<BTreeMap<String, Row>> {
     for entry in liaison_jobs::CATALOG {
         let Some(sample) = &entry.sample else { continue };
         let id = JobId::generate().to_string();
-        let args: serde_json::Value = serde_json::from_str(sample.args).context("read a sample")?;
-        envelopes.push(serde_json::json!({"id": id, "job": entry.name, "args": args}).to_string());
+        let args: Value = serde_json::from_str(sample.args).context("read a sample")?;
+        let mut envelope = json!({"id": id, "job": entry.name, "args": args});
+        if let Some(lane) = entry.sample_lane {
+            envelope["lane"] = json!({"key": lane, "on_delay": "pass"});
+        }
+        envelopes.push(envelope.to_string());
         let row = Row {
             job: entry.name,
             id: id.clone(),
@@ -216,14 +229,17 @@ fn greet(url: &str, dir: &Path) {
     answer::line(&format!("  export LIAISON_DATABASE_URL=sqlite:{}/liaison.db", dir.display()));
     answer::line(&format!("  export LIAISON_STORE__KEY_FILE={}/key", dir.display()));
     answer::line("  liaison enqueue echo --args '{\"hello\": \"you\"}' --wait 5s");
-    answer::line("  liaison webhooks test sandbox");
-    answer::line("  liaison integrations show sandbox");
+    answer::line("  liaison integrations list");
+    answer::line("  liaison conflicts list");
+    answer::line("  liaison webhooks deliveries");
     answer::line("");
 }
 
 /// Every outcome as it lands.
 async fn print_all(seen: &mut mpsc::UnboundedReceiver<Run>, json: bool) {
     let begin = Instant::now();
+    // So that columns stay columns.
+    let width = liaison_jobs::CATALOG.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
     while let Some(run) = seen.recv().await {
         if json {
             answer::json(&run);
@@ -232,7 +248,7 @@ async fn print_all(seen: &mut mpsc::UnboundedReceiver<Run>, json: bool) {
         let took = run.duration_ms.map_or("-".to_owned(), |ms| format!("{ms} ms"));
         let rest = run.result.as_deref().or(run.reason.as_deref()).unwrap_or("");
         answer::line(&format!(
-            "{:>8.3} s  {:<9}  {:<8}  {}  attempt {}  {took}  {rest}",
+            "{:>8.3} s  {:<9}  {:<width$}  {}  attempt {}  {took}  {rest}",
             begin.elapsed().as_secs_f32(),
             run.outcome,
             run.name,

@@ -61,6 +61,36 @@ fn a_stronger_layer_wins_and_is_named_as_the_origin() {
 }
 
 #[test]
+#[cfg(feature = "sandbox")]
+fn a_command_takes_an_entry_of_a_list_over_or_adds_one() {
+    let file = file("[[provider]]\nname = \"zoom\"\nclient_id = \"real\"\nauth = \"basic\"\n");
+    let environment = [
+        ("LIAISON_CONFIG", file.path().to_str().unwrap()),
+        ("LIAISON_PROVIDER__1__NAME", "webex"),
+        ("LIAISON_PROVIDER__1__CLIENT_ID", "real"),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut sources = Sources::new(environment.clone(), Flags::default());
+    for (name, url) in [("webex", "http://127.0.0.1:1"), ("acme", "http://127.0.0.1:2"), ("zoom", "http://127.0.0.1:3")]
+    {
+        let keys = [("provider.+.name", name), ("provider.+.client_id", "played"), ("provider.+.token_url", url)];
+        sources.fixed.extend(keys.map(|(key, value)| (key, value.to_owned())));
+    }
+    let of = |config: &Config| -> Vec<(String, String, String)> {
+        let of = |provider: &Provider| (provider.name.clone(), provider.client_id.clone(), provider.token_url.clone());
+        config.provider.iter().map(of).collect()
+    };
+    let config = load(&sources).unwrap().config;
+    let played = [("zoom", 3), ("webex", 1), ("acme", 2)];
+    let played = played.map(|(name, port)| (name.to_owned(), "played".to_owned(), format!("http://127.0.0.1:{port}")));
+    assert_eq!(of(&config), played);
+    // A process that is started with these variables sees the same.
+    let variables = of_providers(&sources.fixed, &config);
+    let sources = Sources::new(environment.into_iter().chain(variables), Flags::default());
+    assert_eq!(of(&load(&sources).unwrap().config), played);
+}
+
+#[test]
 fn all_mistakes_are_reported_at_once_each_with_its_line() {
     let text = r#"lease = "10s"
 [redis]

@@ -79,6 +79,7 @@ async fn inside(store: &Store, place: &str, has_keys: bool, seen: &mut Seen) {
         seen.findings.push(keys(store, place).await);
     }
     seen.findings.push(rising(store, place).await);
+    seen.findings.push(super::integrations::look(store, place).await);
 }
 
 fn schema(place: &str, status: &[(String, bool)]) -> Finding {

@@ -2,19 +2,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use chrono_tz::Tz;
 use liaison_sandbox::{GoogleServer, Series, Trouble};
 use serde_json::{Value, json};
 
 use super::Google;
-use crate::{
-    kit::{
-        Secret,
-        outbound::{Outbound, OutboundSettings},
-    },
-    providers::{
-        Attendee, Calendar, CalendarWriter, Change, Draft, EventKey, EventMeeting, Fault, Next, Session, Window,
-    },
+use crate::providers::{
+    Calendar, CalendarWriter, Change, Draft, EventKey, EventMeeting, Fault, Next,
+    calendar_tests::{self, known, session, window},
 };
 
 const ANN: &str = "ann@example.com";
@@ -27,14 +21,7 @@ async fn town() -> (GoogleServer, Google) {
 }
 
 fn client(server: &GoogleServer, token: &str) -> Google {
-    let outbound = Outbound::new(&OutboundSettings::default()).unwrap();
-    let now = "2027-01-12T12:00:00Z".parse().unwrap();
-    let session = Session::new("google", &server.api_url(), &outbound, Secret::new(token), now);
-    Google::new(session.within(Duration::from_secs(20)), None)
-}
-
-fn window() -> Window {
-    Window { from: "2027-01-01T00:00:00Z".parse().unwrap(), to: "2028-01-01T00:00:00Z".parse().unwrap() }
+    Google::new(session("google", &server.api_url(), token), None)
 }
 
 fn event(id: &str) -> Value {
@@ -50,31 +37,10 @@ fn ids(number: u32) -> impl Iterator<Item = String> {
     (0..number).map(|number| format!("event{number:03}"))
 }
 
-/// A whole round: what it said, how many pages it had, and its cursor.
+/// A whole round, which ends with a cursor here.
 async fn round(client: &Google, at: Option<&str>) -> Result<(Vec<Change>, usize, String), Fault> {
-    let (mut all, mut pages, mut at) = (Vec::new(), 0, at.map(str::to_owned));
-    loop {
-        let page = client.changes(at.as_deref(), window()).await?;
-        pages += 1;
-        all.extend(page.changes);
-        match page.next {
-            Next::Page(next) => at = Some(next),
-            Next::End(end) => return Ok((all, pages, end.expect("google gives a token"))),
-        }
-    }
-}
-
-/// The events that are there when these changes were taken in order.
-fn known(changes: &[Change]) -> BTreeSet<String> {
-    let mut known = BTreeSet::new();
-    for change in changes {
-        match change {
-            Change::Is(event) => drop(known.insert(event.id.clone())),
-            Change::Gone(id) => drop(known.remove(id)),
-            Change::Series { .. } | Change::Odd { .. } => panic!("{change:?}"),
-        }
-    }
-    known
+    let (changes, pages, end) = calendar_tests::round(client, at).await?;
+    Ok((changes, pages, end.expect("google gives a token")))
 }
 
 fn standing(server: &GoogleServer) -> BTreeSet<String> {
@@ -233,21 +199,9 @@ async fn a_provider_that_hangs_is_left_after_a_while() {
     server.stop().await;
 }
 
+/// Without a place: others may write one.
 fn draft() -> Draft {
-    Draft {
-        key: EventKey::of(&["event", "booking-1"]),
-        title: "Consultation".to_owned(),
-        description: Some("Bring the papers.".to_owned()),
-        location: None,
-        start: "2027-07-12T09:00:00Z".parse().unwrap(),
-        end: "2027-07-12T10:00:00Z".parse().unwrap(),
-        zone: Tz::Europe__Berlin,
-        attendees: vec![Attendee { email: "guest@example.com".to_owned(), name: None, optional: false }],
-        reminders: Some(vec![10]),
-        link: None,
-        with_meeting: false,
-        tell_attendees: true,
-    }
+    Draft { location: None, ..calendar_tests::draft() }
 }
 
 #[tokio::test]

@@ -1,23 +1,14 @@
 //! The client against the stand-in: rounds that are interrupted or never end, writes whose answers are lost, and bad days.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
-use chrono_tz::Tz;
 use liaison_sandbox::{MicrosoftServer, Reset, Series, Trouble};
 use serde_json::{Value, json};
 
 use super::Microsoft;
-use crate::{
-    kit::{
-        Secret,
-        outbound::{Outbound, OutboundSettings},
-    },
-    providers::{
-        Attendee, Calendar, CalendarWriter, Change, Draft, EventKey, EventMeeting, Fault, Next, Session, Window,
-    },
+use crate::providers::{
+    Calendar, CalendarWriter, Change, Draft, EventKey, EventMeeting, Fault, Next,
+    calendar_tests::{draft, known, round, session, window},
 };
 
 const ANN: &str = "ann@example.com";
@@ -30,14 +21,7 @@ async fn town() -> (MicrosoftServer, Microsoft) {
 }
 
 fn client(server: &MicrosoftServer, token: &str) -> Microsoft {
-    let outbound = Outbound::new(&OutboundSettings::default()).unwrap();
-    let now = "2027-01-12T12:00:00Z".parse().unwrap();
-    let session = Session::new("microsoft", &server.api_url(), &outbound, Secret::new(token), now);
-    Microsoft::new(session.within(Duration::from_secs(20)), None)
-}
-
-fn window() -> Window {
-    Window { from: "2027-01-01T00:00:00Z".parse().unwrap(), to: "2028-01-01T00:00:00Z".parse().unwrap() }
+    Microsoft::new(session("microsoft", &server.api_url(), token), None)
 }
 
 fn event(id: &str) -> Value {
@@ -52,37 +36,6 @@ fn event(id: &str) -> Value {
 fn ids(number: u32) -> impl Iterator<Item = String> {
     // Ids of Graph look so.
     (0..number).map(|number| format!("AAMk{number:03}-_=="))
-}
-
-/// A whole round: what it said, how many pages it had, and its cursor.
-async fn round(client: &Microsoft, at: Option<&str>) -> Result<(Vec<Change>, usize, Option<String>), Fault> {
-    let (mut all, mut pages, mut at) = (Vec::new(), 0, at.map(str::to_owned));
-    loop {
-        let page = client.changes(at.as_deref(), window()).await?;
-        pages += 1;
-        all.extend(page.changes);
-        match page.next {
-            Next::Page(next) => at = Some(next),
-            Next::End(end) => return Ok((all, pages, end)),
-        }
-    }
-}
-
-/// The events that are there when these changes were taken in order, with the series that each is of.
-fn known(changes: &[Change]) -> BTreeSet<String> {
-    let mut known: BTreeMap<String, Option<String>> = BTreeMap::new();
-    for change in changes {
-        match change {
-            Change::Is(event) => drop(known.insert(event.id.clone(), event.series.clone())),
-            Change::Gone(id) => known.retain(|event, series| event != id && series.as_ref() != Some(id)),
-            Change::Series { id, events } => {
-                known.retain(|_, series| series.as_ref() != Some(id));
-                known.extend(events.iter().map(|event| (event.id.clone(), Some(id.clone()))));
-            }
-            Change::Odd { .. } => panic!("{change:?}"),
-        }
-    }
-    known.into_keys().collect()
 }
 
 fn standing(server: &MicrosoftServer) -> BTreeSet<String> {
@@ -182,6 +135,17 @@ async fn a_cursor_that_dies_between_two_pages_asks_for_a_full_round() {
 }
 
 #[tokio::test]
+async fn a_cursor_of_another_address_asks_for_a_full_round_and_is_not_followed() {
+    let (old, client) = town().await;
+    let (_, _, cursor) = round(&client, None).await.unwrap();
+    let (moved, client) = town().await;
+    let before = old.desk().calls();
+    let fault = client.changes(cursor.as_deref(), window()).await.unwrap_err();
+    assert!(matches!(&fault, Fault::Expired { why } if why.contains("another address")), "{fault:?}");
+    assert_eq!((old.desk().calls(), moved.desk().calls()), (before, 0));
+}
+
+#[tokio::test]
 async fn a_delta_that_never_ends_is_given_up_and_the_view_is_read_as_it_is() {
     let (server, client) = town().await;
     ids(7).for_each(|id| server.put(ANN, event(&id)));
@@ -258,23 +222,6 @@ async fn a_mailbox_that_is_crowded_says_so_and_is_not_crowded_further() {
     assert!(first.is_ok());
     assert!(matches!(second, Err(Fault::Limited { after: Some(_), .. })));
     assert_eq!((desk.most_at_once(ANN), desk.refused().1), (2, 1));
-}
-
-fn draft() -> Draft {
-    Draft {
-        key: EventKey::of(&["event", "booking-1"]),
-        title: "Consultation".to_owned(),
-        description: Some("Bring the papers.".to_owned()),
-        location: Some("Room 1".to_owned()),
-        start: "2027-07-12T09:00:00Z".parse().unwrap(),
-        end: "2027-07-12T10:00:00Z".parse().unwrap(),
-        zone: Tz::Europe__Berlin,
-        attendees: vec![Attendee { email: "guest@example.com".to_owned(), name: None, optional: false }],
-        reminders: Some(vec![10]),
-        link: None,
-        with_meeting: false,
-        tell_attendees: true,
-    }
 }
 
 #[tokio::test]

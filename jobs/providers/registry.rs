@@ -18,7 +18,7 @@ use super::{
     webex::Webex,
     zoom::Zoom,
 };
-use crate::kit::{Secret, outbound::Outbound};
+use crate::kit::{Gate, Secret, outbound::Outbound};
 
 /// Who makes a meeting, if anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +83,8 @@ pub(crate) struct Opening<'a> {
     /// In which zone it is, if we know: days are days there, and so are times of no zone.
     pub(crate) zone: Option<Tz>,
     pub(crate) now: DateTime<Utc>,
+    /// What each request passes.
+    pub(crate) gate: Gate,
 }
 
 /// How a provider's client is made: from what the account says, the way out, and the configured address.
@@ -283,6 +285,7 @@ fn token<'a>(opening: &'a Opening<'_>, who: &str) -> Result<&'a Secret, Fault> {
 fn google(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Google, Fault> {
     let token = token(opening, "google")?.clone();
     let session = Session::new("the calendar of google", base, outbound, token, opening.now);
+    let session = session.behind(opening.gate.clone());
     Ok(Google::new(session, opening.calendar))
 }
 
@@ -307,11 +310,13 @@ fn caldav(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<CalD
 fn microsoft(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Microsoft, Fault> {
     let token = token(opening, "microsoft")?.clone();
     let session = Session::new("the calendar of microsoft", base, outbound, token, opening.now);
+    let session = session.behind(opening.gate.clone());
     Ok(Microsoft::new(session, opening.calendar))
 }
 
 fn session(who: &'static str, opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Session, Fault> {
-    Ok(Session::new(who, base, outbound, token(opening, who)?.clone(), opening.now))
+    let session = Session::new(who, base, outbound, token(opening, who)?.clone(), opening.now);
+    Ok(session.behind(opening.gate.clone()))
 }
 
 #[cfg(test)]

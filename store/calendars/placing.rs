@@ -1,13 +1,12 @@
 //! Which calendar of an account is meant, where it is, and in which zone: as its owner or the host says.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
 
 use super::{mirror, rounds};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::schema::calendar_integrations::{self as columns, table};
-use crate::schema::calendar_syncs;
 use crate::store::Store;
 
 /// None: as it was.
@@ -33,6 +32,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let id = integration_id.to_owned();
         let work = move |connection: &mut AnyConnection| {
+            rounds::lock(connection, &id)?;
             let found: Option<(Option<String>, Option<String>, Option<String>)> = table
                 .find(&id)
                 .select((columns::calendar_id, columns::server_url, columns::time_zone))
@@ -53,15 +53,7 @@ impl Store {
                 ))
                 .execute(connection)?;
             if is_another {
-                diesel::update(table.find(&id)).set(columns::sync_token.eq(None::<String>)).execute(connection)?;
-                rounds::close(connection, &id)?;
-                // Whoever is at a page of the old calendar has been overtaken.
-                diesel::update(calendar_syncs::table.find(&id))
-                    .set((
-                        calendar_syncs::step.eq(calendar_syncs::step + 1),
-                        calendar_syncs::covers_from.eq(None::<NaiveDateTime>),
-                    ))
-                    .execute(connection)?;
+                rounds::begin_anew(connection, &id)?;
             }
             if is_elsewhere {
                 mirror::move_days(connection, &id)?;

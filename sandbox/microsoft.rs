@@ -59,6 +59,8 @@ struct State {
     looks: HashMap<String, u32>,
     no_meetings: bool,
     mails: Vec<(String, String)>,
+    /// Of mailboxes whose owners consented to tell.
+    zones: HashMap<String, String>,
     turns: u64,
 }
 
@@ -102,6 +104,11 @@ impl MicrosoftServer {
     /// Delete an event, or a series with all its instances.
     pub fn remove(&self, who: &str, id: &str) {
         self.graph.lock().of(who).remove(id);
+    }
+
+    /// The owner of the mailbox lives in this zone, and consents to tell.
+    pub fn zone(&self, who: &str, name: &str) {
+        self.graph.lock().zones.insert(who.to_owned(), name.to_owned());
     }
 
     /// What stands in the calendar, without the masters of series.
@@ -198,6 +205,10 @@ impl Api for Graph {
         match (request.method.as_str(), rest) {
             ("GET", ["calendarView", "delta"]) => state.delta(who, request, &query),
             ("GET", ["calendarView"]) => state.plain(who, request, &query),
+            ("GET", ["mailboxSettings", "timeZone"]) => match state.zones.get(who) {
+                Some(zone) => Said::json(200, &json!({"value": zone})),
+                None => error(403, "ErrorAccessDenied"),
+            },
             ("POST", ["events"]) => state.insert(who, body),
             ("GET", ["events", id]) => state.read(who, id),
             ("PATCH", ["events", id]) => state.patch(who, id, &body, request),

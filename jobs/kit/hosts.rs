@@ -178,7 +178,7 @@ impl Host {
             Standing::New => (NEW_WAIT, NEW_STEP, NEW_LONGEST),
             Standing::Silent => (SILENT_WAIT, SILENT_STEP, SILENT_LONGEST),
         };
-        let next = self.next.filter(|next| *next > now + least).map_or(now + least, |next| next + step);
+        let next = self.next.filter(|next| *next >= now + least).map_or(now + least, |next| next + step);
         // Beyond that the line begins anew: who came too early waits again.
         let next = if next > now + longest { now + least } else { next };
         self.next = Some(next);
@@ -187,12 +187,15 @@ impl Host {
 
     fn ended(&mut self, number: u64, answered: bool, now: Instant) {
         let sent = self.under_way.iter().find(|(known, _)| *known == number).and_then(|(_, sent)| *sent);
-        let Some(took) = sent.map(|sent| now.saturating_duration_since(sent)) else { return };
+        let Some(sent) = sent else { return };
+        let took = now.saturating_duration_since(sent);
         // What comes to nothing at once holds nothing.
-        self.is_silent = !answered && took >= SLOW;
-        if !self.is_silent {
-            self.answered = Some(now);
+        if answered || took < SLOW {
+            (self.is_silent, self.answered) = (false, Some(now));
             self.mean = if self.mean.is_zero() { took } else { self.mean * 7 / 8 + took / 8 };
+        } else if self.answered.is_none_or(|at| at < sent) {
+            // If others were answered meanwhile, it is this account's trouble, and not the server's.
+            self.is_silent = true;
         }
     }
 
@@ -350,6 +353,17 @@ mod tests {
         assert!(waits.windows(2).all(|two| two[0] < two[1]) && first.wait < waits[0], "{waits:?}");
         let many = (0..100_000).map(|_| hosts.visit_at("a", Does::Read, begin).unwrap_err().wait);
         assert!(many.max() <= Some(NEW_LONGEST));
+    }
+
+    #[test]
+    fn one_account_that_hangs_while_others_are_answered_makes_no_silence() {
+        let (hosts, begin) = (Arc::new(Hosts::new(64)), Instant::now());
+        let visits = [(); 2].map(|()| hosts.visit_at("a", Does::Read, begin).unwrap());
+        visits.iter().for_each(|visit| visit.begins_at(begin));
+        visits[0].ended_at(true, begin + SLOW * 9);
+        visits[1].ended_at(false, begin + SLOW * 10);
+        let seen = hosts.with("a", |host, _, _| host.standing(begin + SLOW * 10));
+        assert_eq!(seen, Standing::Good);
     }
 
     #[test]

@@ -145,7 +145,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         writes: Some(|opening, outbound, base| Ok(Box::new(microsoft(opening, outbound, base)?))),
         meetings: MadeBy::Provider,
         meets: Some(|opening, outbound, base| Ok(Box::new(Teams::new(microsoft(opening, outbound, base)?)))),
-        scopes: &["offline_access", "Calendars.ReadWrite", "(OnlineMeetings.ReadWrite)"],
+        scopes: &["offline_access", "Calendars.ReadWrite", "MailboxSettings.Read", "(OnlineMeetings.ReadWrite)"],
         // Its own: four at once and 10,000 in ten minutes for each mailbox. 500 meetings a day is ours; it allows 2,000 a
         // month.
         limits: &[

@@ -102,17 +102,25 @@ impl Town {
 
     /// Say in which zone the calendar is, to whoever knows that.
     pub(super) fn zone(&self, provider: &str, id: &str, zone: &str) {
-        if provider == "google" {
-            return self.google.zone(id, zone);
+        match provider {
+            "google" => self.google.zone(id, zone),
+            "microsoft" => self.microsoft.zone(id, zone),
+            _ => self.move_to(id, zone),
         }
+    }
+
+    fn move_to(&self, id: &str, zone: &str) {
         self.place(id, CalendarPlace { time_zone: Some(zone.to_owned()), ..CalendarPlace::default() });
     }
 
     /// Something happens in a calendar: `{"remove": id}`, `{"series": …}`, `{"zone": …}`, `{"expire": …}`, or an event: for
     /// `CalDAV` `{"ics": name, "lines": […]}`.
     pub(super) fn happens(&self, provider: &str, id: &str, what: &Value) {
-        if let Some(zone) = what["zone"].as_str() {
-            return self.zone(provider, id, zone);
+        match what["zone"].as_str() {
+            // It is asked with a full round; until then, somebody says so.
+            Some(zone) if provider == "microsoft" => return self.move_to(id, zone),
+            Some(zone) => return self.zone(provider, id, zone),
+            None => {}
         }
         match provider {
             "google" => self.happens_at_google(id, what),

@@ -206,7 +206,7 @@ impl Api for Graph {
             ("GET", ["calendarView", "delta"]) => state.delta(who, request, &query),
             ("GET", ["calendarView"]) => state.plain(who, request, &query),
             ("GET", ["mailboxSettings", "timeZone"]) => match state.zones.get(who) {
-                Some(zone) => Said::json(200, &json!({"value": zone})),
+                Some(zone) => Said::json(200, json!({"value": zone})),
                 None => error(403, "ErrorAccessDenied"),
             },
             ("POST", ["events"]) => state.insert(who, body),

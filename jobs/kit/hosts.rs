@@ -292,7 +292,9 @@ mod tests {
         assert_eq!(hosts.visit_at("a", Does::Read, later).unwrap_err().standing, Standing::Silent);
         assert!(visits.iter().all(|visit| !visit.is_let_go(later)), "an eighth may go on");
         let later = begin + Duration::from_secs(30);
-        visits.iter().for_each(|visit| visit.ended_at(false, later));
+        for visit in &visits {
+            visit.ended_at(false, later);
+        }
         drop(visits);
         let (visits, busy) = fill(&hosts, "a", Does::Read, later);
         assert_eq!((visits.len(), busy.standing), (1, Standing::Silent));
@@ -310,7 +312,9 @@ mod tests {
         first.ended_at(true, begin);
         drop(first);
         let reads: Vec<_> = (0..60).map(|_| hosts.visit_at("a", Does::Read, begin).unwrap()).collect();
-        reads.iter().for_each(|visit| visit.begins_at(begin));
+        for visit in &reads {
+            visit.begins_at(begin);
+        }
         let let_go = |now| reads.iter().filter(|visit| visit.is_let_go(now)).count();
         assert_eq!(let_go(begin + SLOW / 2), 0);
         assert_eq!(let_go(begin + SLOW), 52, "all but an eighth of the slots");
@@ -336,9 +340,13 @@ mod tests {
         let of = |name: usize, now| hosts.visit_at(&name.to_string(), Does::Read, now);
         let new: Vec<_> = (0..100).filter_map(|name| of(name, begin).ok()).collect();
         assert_eq!(new.len(), 32);
-        new.iter().for_each(|visit| visit.begins_at(begin));
+        for visit in &new {
+            visit.begins_at(begin);
+        }
         let later = begin + Duration::from_secs(30);
-        new.iter().for_each(|visit| visit.ended_at(false, later));
+        for visit in &new {
+            visit.ended_at(false, later);
+        }
         drop(new);
         let silent: Vec<_> = (0..32).filter_map(|name| of(name, later).ok()).collect();
         assert_eq!(silent.len(), 16);
@@ -359,7 +367,9 @@ mod tests {
     fn one_account_that_hangs_while_others_are_answered_makes_no_silence() {
         let (hosts, begin) = (Arc::new(Hosts::new(64)), Instant::now());
         let visits = [(); 2].map(|()| hosts.visit_at("a", Does::Read, begin).unwrap());
-        visits.iter().for_each(|visit| visit.begins_at(begin));
+        for visit in &visits {
+            visit.begins_at(begin);
+        }
         visits[0].ended_at(true, begin + SLOW * 9);
         visits[1].ended_at(false, begin + SLOW * 10);
         let seen = hosts.with("a", |host, _, _| host.standing(begin + SLOW * 10));

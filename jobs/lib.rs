@@ -24,7 +24,7 @@ use create_calendar_event::CreateCalendarEvent;
 use diagnostics::{CallProvider, Crash, Echo, Fail, Knock, Noop, Pair, Panic, Sleep};
 use generate_meeting_link::GenerateMeetingLink;
 pub use kit::{
-    Attribute, CalendarSettings, Child, Context, Entry, Journal, Kind, Limits, MailFault, MailTransport, Mailer,
+    Attribute, CalendarSettings, Child, Context, Entry, Hosts, Journal, Kind, Limits, MailFault, MailTransport, Mailer,
     MailerOptions, MeetingRules, Retention, Sample, Secret, Security, Services, Sink, SmtpOptions, Span, Surroundings,
     Templates, Trace, Traceparent, judge_address, nanos, redact,
 };

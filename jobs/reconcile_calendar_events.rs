@@ -83,10 +83,9 @@ async fn read(ctx: &Context, id: &str) -> Result<Option<CalendarSync>, Failure> 
 /// All that has changed in the mirror, portion by portion.
 async fn portions(ctx: &Context, calendar: &CalendarSync, began: DateTime<Utc>) -> Result<Portion, Failure> {
     let (store, size) = (ctx.store()?, ctx.services.calendars.portion);
-    let zone = zone_of(calendar);
     let mut sum = Portion::default();
     loop {
-        let judge = move |event: &MirroredEvent| block(event, zone);
+        let judge = |event: &MirroredEvent, zone: Option<&str>| block(event, zone_of(zone));
         let portion = store.reconcile(&calendar.integration_id, size, ctx.now(), judge).await;
         let portion = portion.map_err(|fault| again(&fault))?;
         sum = sum.plus(portion);
@@ -174,8 +173,8 @@ fn event(ctx: &Context, id: &str, name: &str, organizer: &str, subject: &str, da
 }
 
 /// In which the days of a calendar are days.
-fn zone_of(calendar: &CalendarSync) -> Tz {
-    calendar.time_zone.as_deref().and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC)
+fn zone_of(zone: Option<&str>) -> Tz {
+    zone.and_then(|zone| zone.parse().ok()).unwrap_or(Tz::UTC)
 }
 
 /// What an event blocks: nothing if its owner shows it as free, does not come, or if it has no length.

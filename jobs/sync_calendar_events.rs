@@ -32,8 +32,9 @@ use crate::{
     kit::{
         Called, Context, Job, Sample, Shared, again,
         calendars::{later, line, reconcile_envelope},
+        has_password,
     },
-    providers::{Calendar, Fault, Page, Window},
+    providers::{Calendar, Fault, Page, Window, entry},
 };
 
 /// What a run does not finish in this time it leaves to the next one, which comes at once: slots are for all.
@@ -210,8 +211,9 @@ async fn met(ctx: &Context, calendar: &CalendarSync, fault: Fault) -> Outcome {
     // What the provider or the operator has to mend is not this account's fault.
     let is_its_own = match &fault {
         Fault::Gone { .. } | Fault::Refused { .. } | Fault::Unauthorized { .. } => true,
-        Fault::Retry { .. }
-        | Fault::Limited { .. }
+        // A server that its owner chose, and that is away for longer than all tries take: nobody else can mend that.
+        Fault::Retry { .. } => ctx.is_last_attempt && has_own_server(calendar),
+        Fault::Limited { .. }
         | Fault::Reconnect { .. }
         | Fault::Expired { .. }
         | Fault::Conflict { .. }
@@ -225,6 +227,11 @@ async fn met(ctx: &Context, calendar: &CalendarSync, fault: Fault) -> Outcome {
         count(ctx, calendar, &why).await?;
     }
     Err(failure)
+}
+
+/// Whether its owner said where the calendar is.
+fn has_own_server(calendar: &CalendarSync) -> bool {
+    calendar.server_url.is_some() && entry(&calendar.provider).is_some_and(has_password)
 }
 
 /// Count this on the account, with the run. The last one that it may have disables it: its owner is told first, under an

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use liaison_jobs::{
-    Mailer, Registry, Secret, Services,
+    Hosts, Mailer, Registry, Secret, Services,
     outbound::{Outbound, OutboundSettings},
     webhooks::Webhooks,
 };
@@ -24,6 +24,7 @@ impl App {
             tokens,
             providers: Self::registry_of(config, &outbound),
             outbound,
+            hosts: Arc::new(Hosts::new(config.worker.concurrency as usize)),
             mailer: self.mailer()?,
             webhooks: Webhooks::new(config.webhooks.settings(), config.worker.concurrency as usize),
             retention: config.retention.of_jobs(),

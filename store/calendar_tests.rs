@@ -98,7 +98,7 @@ pub(crate) async fn more(store: &Store, id: &str, changes: Vec<Observed>) -> App
 }
 
 /// What blocks in these tests: timed events for their time, days in UTC, nothing that is free.
-pub(crate) fn judge(event: &MirroredEvent) -> Option<Block> {
+pub(crate) fn judge(event: &MirroredEvent, _zone: Option<&str>) -> Option<Block> {
     let (starts_at, ends_at, all_day) = match event.when {
         EventTime::Timed { start, end } => (start, end, false),
         EventTime::AllDay { first, after } => {
@@ -312,8 +312,9 @@ fn days_move_when_the_zone_of_the_calendar_does() {
             now: at(9),
         };
         assert_eq!(store.apply_page(page).await.expect("apply"), Applied::Changed(1));
-        let moved = |event: &MirroredEvent| {
-            let block = judge(event)?;
+        let moved = |event: &MirroredEvent, zone: Option<&str>| {
+            assert_eq!(zone, Some("Europe/Berlin"), "it is judged in the zone of now");
+            let block = judge(event, zone)?;
             let (starts_at, ends_at) = (block.starts_at - TimeDelta::hours(1), block.ends_at - TimeDelta::hours(2));
             Some(Block { starts_at, ends_at, ..block })
         };

@@ -33,6 +33,7 @@ pub(crate) use failing::{count as count_failure, enable};
 pub use pages::{Applied, Observed, SyncPage};
 pub use placing::CalendarPlace;
 pub use rounds::{OpenRound, RoundEnd, RoundKind};
+pub(crate) use rounds::{begin_anew, lock};
 
 /// What a calendar's account is like, and how far it is synchronised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct CalendarSync {
     pub round: i32,
     /// What the cursor is for.
     pub covers: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// When the round began that covered it.
+    pub covered_at: Option<DateTime<Utc>>,
     /// How often it was disabled.
     pub disables: i32,
     pub blocks_version: i32,
@@ -129,6 +132,7 @@ struct SyncRow {
     landmark: Option<String>,
     job_id: Option<String>,
     started_at: Option<NaiveDateTime>,
+    covered_at: Option<NaiveDateTime>,
 }
 
 impl Store {
@@ -262,6 +266,7 @@ fn find(connection: &mut AnyConnection, id: &str) -> QueryResult<Option<Calendar
         step: row.step,
         round: row.round,
         covers: row.covers_from.zip(row.covers_until).map(|(from, until)| (utc(from), utc(until))),
+        covered_at: row.covered_at.map(utc),
         disables: row.disables,
         blocks_version: row.blocks_version,
         blocks_told: row.blocks_told,

@@ -284,6 +284,7 @@ diesel::table! {
         landmark -> Nullable<Text>,
         job_id -> Nullable<Text>,
         started_at -> Nullable<Timestamp>,
+        covered_at -> Nullable<Timestamp>,
     }
 }
 

@@ -1,6 +1,9 @@
 //! Calendars: what stands in them becomes blocked times, whatever happens meanwhile.
 
 mod corpus;
+mod failing;
+mod hanging;
+mod radicale;
 mod town;
 
 use std::{collections::BTreeSet, time::Duration};

@@ -5,6 +5,7 @@ mod dying;
 mod events;
 mod falling_back;
 mod limits;
+mod radicale;
 
 use liaison_queue::faults::Point;
 use serde_json::{Value, json};

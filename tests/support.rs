@@ -1,5 +1,6 @@
 //! Real servers, private to the test that started them, gone with it, also when it panics.
 
+pub(crate) mod calendar_server;
 pub(crate) mod daemon;
 pub(crate) mod disk;
 pub(crate) mod http;
@@ -8,6 +9,8 @@ pub(crate) mod machine;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod records;
+#[path = "../jobs/providers/caldav/test_radicale.rs"]
+pub(crate) mod radicale;
 pub(crate) mod redis;
 pub(crate) mod servers;
 pub(crate) mod systemd;

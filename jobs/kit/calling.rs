@@ -7,7 +7,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -18,8 +18,14 @@ use liaison_queue::{clock::Millis, outcome::Failure};
 use liaison_store::{AccountId, CalendarSync, IntegrationKind, LogEntry, StoreError};
 use oauth2::AccessToken;
 use serde_json::json;
+use url::Url;
 
-use super::{Context, Denied, Secret, calendars::line, tokens::notice};
+use super::{
+    Context, Denied, Gate, Secret,
+    calendars::line,
+    hosts::{Busy, Does, Standing, Visit},
+    tokens::notice,
+};
 use crate::providers::{Calendar, Entry, Fault, Login, Opening, What, entry};
 
 /// When a provider has a limit and does not say for how long.
@@ -30,9 +36,15 @@ const OURS: Duration = Duration::from_mins(5);
 /// most. Telling again is telling once.
 const TELL_AGAIN: TimeDelta = TimeDelta::days(1);
 
+/// When a call was let go that seemed to hang.
+const LET_GO: Duration = Duration::from_secs(5);
+
 /// A client that calls share, as long as its token is the same: what one of them found out the next need not ask for.
 #[derive(Default)]
-pub(crate) struct Shared(Mutex<Option<(AccessToken, Arc<dyn Calendar>)>>);
+pub(crate) struct Shared {
+    client: Mutex<Option<(AccessToken, Arc<dyn Calendar>)>>,
+    gate: OnceLock<Gate>,
+}
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,7 +59,7 @@ impl Shared {
         token: &AccessToken,
         open: impl FnOnce() -> Result<Box<dyn Calendar>, Fault>,
     ) -> Result<Arc<dyn Calendar>, Fault> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
             Some((of, client)) if of.secret() == token.secret() => Ok(Arc::clone(client)),
             Some(_) | None => {
@@ -85,16 +97,25 @@ impl Context {
         };
         let account = AccountId::new(IntegrationKind::Calendar, calendar.integration_id.clone());
         let (call, refused) = (&call, &AtomicUsize::new(0));
+        let gate = shared.gate.get_or_init(|| self.gate(calendar));
         let called = self.with_token(&account, move |token| async move {
+            let visit = self.visit(&calendar.provider, calendar.server_url.as_deref(), Does::Read)?;
             let _permits = self.pass_provider(calendar, What::Calls).await?;
-            let open = || self.services.providers.calendar(&calendar.provider, &self.opening(entry, calendar, &token));
-            let fault = match shared.of(&token, open) {
-                Ok(client) => match call(client).await {
-                    Ok(done) => return Ok(Ok(done)),
-                    Err(fault) => fault,
-                },
+            let opening = self.opening(entry, calendar, &token, gate.clone());
+            let fault = match shared.of(&token, || self.services.providers.calendar(&calendar.provider, &opening)) {
+                Ok(client) => {
+                    gate.begins();
+                    match visit.read(call(client)).await {
+                        Some(Ok(done)) => return Ok(Ok(done)),
+                        Some(Err(fault)) => fault,
+                        None => return Err(self.later(LET_GO).into()),
+                    }
+                }
                 Err(fault) => fault,
             };
+            if let Some(failure) = gate.refused() {
+                return Err(failure.into());
+            }
             match fault {
                 // There is no other password to try.
                 Fault::Unauthorized { why } if has_password(entry) => Ok(Err(Fault::Reconnect { why })),
@@ -114,8 +135,30 @@ impl Context {
         }
     }
 
+    /// Call the server of an account, if it answers; or come back later, at no cost of an attempt. What writes is told when
+    /// it does not answer, as if it had asked: there may be another one to turn to.
+    pub(super) fn visit(&self, provider: &str, server: Option<&str>, does: Does) -> Result<Visit, Failure> {
+        let name = host(provider, server);
+        self.services.hosts.visit(&name, does).map_err(|Busy { standing, wait }| match (standing, does) {
+            (Standing::Silent, Does::Write) => {
+                Failure::retry(format!("{name} does not answer: of many calls one goes on"))
+            }
+            (Standing::Good | Standing::New | Standing::Silent, _) => self.later(wait),
+        })
+    }
+
+    fn later(&self, wait: Duration) -> Failure {
+        Failure::Snooze { until: Millis::at(self.now()).plus(wait) }
+    }
+
     /// What a client of this calendar is made of.
-    pub(super) fn opening<'a>(&self, entry: &Entry, calendar: &'a CalendarSync, token: &AccessToken) -> Opening<'a> {
+    pub(super) fn opening<'a>(
+        &self,
+        entry: &Entry,
+        calendar: &'a CalendarSync,
+        token: &AccessToken,
+        gate: Gate,
+    ) -> Opening<'a> {
         let secret = Secret::new(token.secret().clone());
         let login = if has_password(entry) {
             let user = calendar.provider_user_id.clone().or_else(|| calendar.provider_email.clone());
@@ -129,6 +172,7 @@ impl Context {
             server: calendar.server_url.as_deref(),
             zone: calendar.time_zone.as_deref().and_then(|zone| zone.parse().ok()),
             now: self.now(),
+            gate,
         }
     }
 
@@ -206,6 +250,14 @@ pub(crate) fn again(fault: &StoreError) -> Failure {
     if fault.is_outage() { Failure::retry(reason) } else { Failure::fatal(reason) }
 }
 
+/// Whose machines are called: a provider's, or those of a server that the account's owner named.
+fn host(provider: &str, server: Option<&str>) -> String {
+    let Some(entry) = entry(provider) else { return provider.to_owned() };
+    let own = server.filter(|_| has_password(entry)).and_then(|server| Url::parse(server.trim()).ok());
+    let named = own.as_ref().and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+    named.map_or_else(|| entry.name.to_owned(), |(host, port)| format!("{host}:{port}"))
+}
+
 /// Calendar servers take a user and a password.
 pub(crate) fn has_password(entry: &Entry) -> bool {
     matches!(entry.name, "caldav" | "apple")
@@ -225,6 +277,21 @@ mod tests {
     impl Calendar for Silent {
         fn changes<'a>(&'a self, _at: Option<&'a str>, _window: Window) -> Answering<'a, Page> {
             Box::pin(async { Err(Fault::Retry { after: None, why: "it says nothing".to_owned() }) })
+        }
+    }
+
+    #[test]
+    fn accounts_share_a_server_as_far_as_they_call_the_same() {
+        for (provider, server, name) in [
+            ("google", None, "google"),
+            ("google_meet", Some("https://elsewhere.example/"), "google"),
+            ("microsoft_teams", None, "microsoft"),
+            ("caldav", Some("https://Dav.example.org/cal/ada/"), "dav.example.org:443"),
+            ("caldav", Some(" https://dav.example.org:8443/"), "dav.example.org:8443"),
+            ("caldav", Some("nowhere"), "caldav"),
+            ("apple", None, "apple"),
+        ] {
+            assert_eq!(host(provider, server), name, "{provider} {server:?}");
         }
     }
 

@@ -15,15 +15,12 @@ use oauth2::AccessToken;
 use tracing::warn;
 
 use super::{
-    Context, Denied, Secret,
+    Context, Denied, Gate, Secret,
     calling::{LIMITED, has_password, outcome},
+    hosts::Does,
     limits::Permits,
 };
 use crate::providers::{CalendarWriter, Fault, Login, Meetings, Opening, What, entry};
-
-/// A limit for each second lets the next one pass within this time; and so often it is asked.
-const SOON: Duration = Duration::from_secs(2);
-const WAITS: u32 = 5;
 
 /// Why a provider has not done what it was asked for.
 #[derive(Debug)]
@@ -61,12 +58,12 @@ impl Context {
         T: Send,
         F: Future<Output = Result<T, Fault>> + Send,
     {
-        let open = |token: AccessToken| {
+        let open = |token: AccessToken, gate: Gate| {
             let login = Login::Token(Secret::new(token.secret().clone()));
-            let opening = Opening { login, calendar: None, server: None, zone: None, now: self.now() };
+            let opening = Opening { login, calendar: None, server: None, zone: None, now: self.now(), gate };
             self.services.providers.meetings(&account.provider, &opening)
         };
-        self.at_provider(account, what, open, call).await
+        self.at_provider(account, (what, None), open, call).await
     }
 
     /// Ask who keeps this account's calendar.
@@ -80,21 +77,21 @@ impl Context {
         T: Send,
         F: Future<Output = Result<T, Fault>> + Send,
     {
-        let open = |token: AccessToken| {
+        let open = |token: AccessToken, gate: Gate| {
             let Some(entry) = entry(&account.provider) else {
                 let why = format!("no client writes calendars of `{}`", account.provider);
                 return Err(Fault::Misconfigured { why });
             };
-            self.services.providers.writer(&account.provider, &self.opening(entry, calendar, &token))
+            self.services.providers.writer(&account.provider, &self.opening(entry, calendar, &token, gate))
         };
-        self.at_provider(account, What::Calls, open, call).await
+        self.at_provider(account, (What::Calls, calendar.server_url.as_deref()), open, call).await
     }
 
     async fn at_provider<C, T, F>(
         &self,
         account: &Integration,
-        what: What,
-        open: impl Fn(AccessToken) -> Result<C, Fault> + Send + Sync,
+        (what, server): (What, Option<&str>),
+        open: impl Fn(AccessToken, Gate) -> Result<C, Fault> + Send + Sync,
         call: impl Fn(C) -> F + Send + Sync,
     ) -> Result<T, Trouble>
     where
@@ -103,16 +100,22 @@ impl Context {
         F: Future<Output = Result<T, Fault>> + Send,
     {
         let calls = AtomicI32::new(0);
-        let (open, call, count) = (&open, &call, &calls);
+        let gate = self.gate(account);
+        let (open, call, count, gate) = (&open, &call, &calls, &gate);
         let id = account.account();
         let asked = self.with_token(&id, move |token| async move {
+            let visit = self.visit(&account.provider, server, Does::Write)?;
             let _permits = self.pass_soon(account, what).await?;
-            let client = match open(token) {
+            let client = match open(token, gate.clone()) {
                 Ok(client) => client,
                 Err(fault) => return Ok(Err(fault)),
             };
             count.fetch_add(1, Ordering::Relaxed);
-            match call(client).await {
+            gate.begins();
+            visit.begins();
+            let answered = call(client).await;
+            visit.ended(&answered);
+            match answered {
                 // There is no other password to try.
                 Err(Fault::Unauthorized { why }) if is_by_password(account) => Ok(Err(Fault::Reconnect { why })),
                 Err(Fault::Unauthorized { .. }) => Err(Denied::Unauthorized),
@@ -120,9 +123,17 @@ impl Context {
             }
         });
         let asked = asked.await;
-        let limited = match &asked {
-            Ok(Err(Fault::Limited { after, .. })) => Some(after.unwrap_or(LIMITED)),
-            _ => None,
+        let (asked, limited) = match asked {
+            // It was no word of the provider's; what was done before may have had its effect.
+            Ok(Err(Fault::Limited { after, why })) => match gate.refused() {
+                Some(Failure::Snooze { until }) => {
+                    let after = Some((until.date() - self.now()).to_std().unwrap_or_default());
+                    (Ok(Err(Fault::Limited { after, why })), None)
+                }
+                Some(failure) => (Err(failure), None),
+                None => (Ok(Err(Fault::Limited { after, why })), Some(after.unwrap_or(LIMITED))),
+            },
+            asked => (asked, None),
         };
         if let Some(wait) = limited {
             self.told_by_provider(account, what, wait).await.map_err(Trouble::NotAsked)?;
@@ -134,22 +145,8 @@ impl Context {
         }
     }
 
-    /// Pass, or come back later. What is over soon is waited for here: a job that makes two calls would spend the slot that
-    /// it comes back for on the first of them, each time.
     async fn pass_soon(&self, account: &Integration, what: What) -> Result<Permits, Failure> {
-        for _ in 0..WAITS {
-            match self.pass_provider(account, what).await {
-                Err(Failure::Snooze { until }) => {
-                    let wait = (until.date() - self.now()).to_std().unwrap_or_default();
-                    if wait > SOON {
-                        return Err(Failure::Snooze { until });
-                    }
-                    tokio::time::sleep(wait).await;
-                }
-                end => return end,
-            }
-        }
-        self.pass_provider(account, what).await
+        self.soon(|| self.pass_provider(account, what)).await
     }
 
     /// For people who want to know how much an account is called. What cannot be noted is not worth a job.

@@ -101,7 +101,7 @@ impl Context {
 
 /// The rules for a call, each under its key. Those of meetings come last: a pass of the scarcest is not spent on a job that
 /// another limit then sends away.
-fn rules<'a>(account: impl Into<Who<'a>>, what: What, per_day: &MeetingRules) -> Vec<(String, Vec<Limit>)> {
+pub(super) fn rules<'a>(account: impl Into<Who<'a>>, what: What, per_day: &MeetingRules) -> Vec<(String, Vec<Limit>)> {
     let account = account.into();
     let Some(entry) = entry(account.provider) else { return Vec::new() };
     let per_day = per_day.per_day(entry.name);

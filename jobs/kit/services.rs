@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use liaison_queue::Producer;
 use liaison_store::Store;
 
-use super::{CalendarSettings, Mailer, MeetingRules, Retention, TokenKeeper, outbound::Outbound};
+use super::{CalendarSettings, Hosts, Mailer, MeetingRules, Retention, TokenKeeper, outbound::Outbound};
 use crate::{providers::Registry, send_webhook::Webhooks};
 
 pub struct Services {
@@ -18,6 +18,8 @@ pub struct Services {
     pub outbound: Outbound,
     /// Clients of all providers, where they are configured to be.
     pub providers: Registry,
+    /// How the servers of providers have answered lately.
+    pub hosts: Arc<Hosts>,
     pub mailer: Mailer,
     /// What deliveries of webhooks share.
     pub webhooks: Webhooks,

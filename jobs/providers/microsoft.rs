@@ -25,6 +25,7 @@ pub(crate) use self::meetings::OnlineMeeting;
 use super::{
     Answering, Calendar, CalendarWriter, Draft, EventKey, Fault, Made, Next, Page, Window,
     session::{Ask, Reply, Session},
+    zones,
 };
 
 /// As many as can be had by parts: a page is held in memory, and stored in one transaction.
@@ -72,7 +73,31 @@ impl Microsoft {
         let items: Vec<_> = list.value.iter().map(|item| item::read(item.get())).collect();
         let next = self.next(cursor, &items, list.next, list.delta)?;
         let masters = self.missing_masters(&items).await?;
-        Ok(Page { changes: page::changes(items, &masters), zone: None, next })
+        let zone = if at.is_none() { self.zone().await? } else { None };
+        Ok(Page { changes: page::changes(items, &masters), zone, next })
+    }
+
+    /// In which zone the owner of the mailbox lives: days are days there. None: nobody consented to our knowing, or it is
+    /// none that we know; then it is as it was.
+    async fn zone(&self) -> Result<Option<String>, Fault> {
+        #[derive(Deserialize)]
+        struct Setting {
+            value: String,
+        }
+        let reply = self.session.ask(Ask::get(&["me", "mailboxSettings", "timeZone"])).await?;
+        if reply.is_success() {
+            let setting: Setting = self.session.parsed(&reply)?;
+            return Ok(zones::zone(&setting.value).map(|zone| zone.name().to_owned()));
+        }
+        match trouble::of(&self.session, &reply) {
+            fault @ (Fault::Retry { .. } | Fault::Limited { .. } | Fault::Unauthorized { .. }) => Err(fault),
+            Fault::Reconnect { .. }
+            | Fault::Gone { .. }
+            | Fault::Expired { .. }
+            | Fault::Conflict { .. }
+            | Fault::Refused { .. }
+            | Fault::Misconfigured { .. } => Ok(None),
+        }
     }
 
     fn expired(&self, what: &str) -> Fault {

@@ -19,7 +19,7 @@ use super::{
     webex::Webex,
     zoom::Zoom,
 };
-use crate::kit::{Secret, outbound::Outbound};
+use crate::kit::{Gate, Secret, outbound::Outbound};
 
 /// Who makes a meeting, if anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub(crate) struct Opening<'a> {
     /// In which zone it is, if we know: days are days there, and so are times of no zone.
     pub(crate) zone: Option<Tz>,
     pub(crate) now: DateTime<Utc>,
+    /// What each request passes.
+    pub(crate) gate: Gate,
 }
 
 /// How a provider's client is made: from what the account says, the way out, and the configured address.
@@ -143,7 +145,7 @@ pub(crate) const ENTRIES: &[Entry] = &[
         writes: Some(|opening, outbound, base| Ok(Box::new(microsoft(opening, outbound, base)?))),
         meetings: MadeBy::Provider,
         meets: Some(|opening, outbound, base| Ok(Box::new(Teams::new(microsoft(opening, outbound, base)?)))),
-        scopes: &["offline_access", "Calendars.ReadWrite", "(OnlineMeetings.ReadWrite)"],
+        scopes: &["offline_access", "Calendars.ReadWrite", "MailboxSettings.Read", "(OnlineMeetings.ReadWrite)"],
         // Its own: four at once and 10,000 in ten minutes for each mailbox. 500 meetings a day is ours; it allows 2,000 a
         // month.
         limits: &[
@@ -322,6 +324,7 @@ fn token<'a>(opening: &'a Opening<'_>, who: &str) -> Result<&'a Secret, Fault> {
 fn google(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Google, Fault> {
     let token = token(opening, "google")?.clone();
     let session = Session::new("the calendar of google", base, outbound, token, opening.now);
+    let session = session.behind(opening.gate.clone());
     Ok(Google::new(session, opening.calendar))
 }
 
@@ -346,11 +349,13 @@ fn caldav(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<CalD
 fn microsoft(opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Microsoft, Fault> {
     let token = token(opening, "microsoft")?.clone();
     let session = Session::new("the calendar of microsoft", base, outbound, token, opening.now);
+    let session = session.behind(opening.gate.clone());
     Ok(Microsoft::new(session, opening.calendar))
 }
 
 fn session(who: &'static str, opening: &Opening<'_>, outbound: &Outbound, base: &str) -> Result<Session, Fault> {
-    Ok(Session::new(who, base, outbound, token(opening, who)?.clone(), opening.now))
+    let session = Session::new(who, base, outbound, token(opening, who)?.clone(), opening.now);
+    Ok(session.behind(opening.gate.clone()))
 }
 
 #[cfg(test)]

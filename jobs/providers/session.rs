@@ -17,7 +17,7 @@ use url::{Url, form_urlencoded};
 
 use super::Fault;
 use crate::kit::{
-    Secret, http,
+    Gate, Secret, http,
     outbound::{Answer, Call, CallFault, End, Outbound},
 };
 
@@ -38,6 +38,7 @@ pub(crate) struct Session {
     outbound: Outbound,
     token: Secret,
     timeout: Duration,
+    gate: Gate,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -162,7 +163,12 @@ impl Session {
     /// A session at `base`, which the operator wrote or which is built in.
     pub(crate) fn new(who: &'static str, base: &str, outbound: &Outbound, token: Secret, now: DateTime<Utc>) -> Self {
         let (base, outbound) = (base.trim_end_matches('/').to_owned(), outbound.clone());
-        Self { who, base, outbound, token, timeout: TIMEOUT, now }
+        Self { who, base, outbound, token, timeout: TIMEOUT, gate: Gate::default(), now }
+    }
+
+    /// Each request passes this gate.
+    pub(crate) fn behind(self, gate: Gate) -> Self {
+        Self { gate, ..self }
     }
 
     /// For each call, all of it.
@@ -174,6 +180,7 @@ impl Session {
     /// Make one call; the answer is of any status.
     pub(crate) async fn ask(&self, ask: Ask) -> Result<Reply, Fault> {
         let call = self.call(ask)?;
+        self.gate.pass().await?;
         let answer = self.outbound.send_trusted(call).await.map_err(|fault| self.unanswered(&fault))?;
         self.read(answer)
     }

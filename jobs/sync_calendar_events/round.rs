@@ -167,7 +167,7 @@ impl Work<'_> {
         }
         let incremental = match (&self.calendar.sync_token, self.calendar.covers) {
             _ if asked.force || self.calendar.open.is_some() => None,
-            (Some(cursor), Some((from, until))) if covers(from, until) && !self.is_due(until, now) => {
+            (Some(cursor), Some((from, until))) if covers(from, until) && !self.is_due(now) => {
                 Some((cursor.clone(), from, until))
             }
             _ => None,
@@ -207,9 +207,12 @@ impl Work<'_> {
 
     /// Whether the window has to move on. Each account has a time of its own within the last quarter, so that those that
     /// were connected together part.
-    fn is_due(&self, until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    fn is_due(&self, now: DateTime<Utc>) -> bool {
         let after = self.settings.full_sync.mul_f64(0.75 + part_of(&self.calendar.integration_id) / 4.0);
-        until <= earlier(later(now, self.settings.future), after)
+        let Some((covered_at, (from, until))) = self.calendar.covered_at.zip(self.calendar.covers) else { return true };
+        // What the configuration asks for by now counts as well, and not only how long ago that was.
+        let wanted = self.fresh(covered_at);
+        covered_at <= earlier(now, after) || from > wanted.from || until < wanted.until
     }
 
     /// The cursor leads nowhere: a full round from its beginning.

@@ -75,7 +75,7 @@ impl House {
 
     /// Who is busy when, as hosts see it.
     async fn busy(&self, id: &str) -> Vec<(String, DateTime<Utc>)> {
-        let judge = |event: &MirroredEvent| match event.when {
+        let judge = |event: &MirroredEvent, _: Option<&str>| match event.when {
             EventTime::Timed { start: starts_at, end: ends_at } => {
                 Some(Block { starts_at, ends_at, all_day: false, tentative: false, title: None })
             }
@@ -255,6 +255,22 @@ async fn the_window_moves_on_once_a_day_and_reaches_as_far_as_somebody_asks() {
     assert_eq!(sync(far, hour(26)).await, RoundKind::Incremental);
     let force = Asked { force: true, ..Asked::default() };
     assert_eq!(sync(force, hour(26)).await, RoundKind::Full);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_time_far_ahead_keeps_no_full_round_from_its_day() {
+    let (house, provider) = (House::new().await, Provider::of(3, 10));
+    house.add("a").await;
+    let sync = async |asked: Asked, now| house.sync_at("a", &provider, asked, now).await.expect("well").kind;
+    let far = Asked { to: Some(hour(4 * 365 * 24)), ..Asked::default() };
+    let back = Asked { from: Some(hour(-365 * 24)), ..Asked::default() };
+    for (at, asked) in [(0, far), (100, back)] {
+        assert_eq!(sync(asked, hour(at)).await, RoundKind::Full);
+        assert_eq!(sync(asked, hour(at + 1)).await, RoundKind::Incremental, "it is covered");
+        assert_eq!(sync(Asked::default(), hour(at + 17)).await, RoundKind::Incremental);
+        assert_eq!(sync(Asked::default(), hour(at + 25)).await, RoundKind::Full, "a day is over");
+        assert_eq!(sync(Asked::default(), hour(at + 26)).await, RoundKind::Incremental);
+    }
 }
 
 /// Whatever happens while it is read, in the end everybody says the same.

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound as _, Utc};
 use diesel::result::QueryResult;
-use diesel::sql_types::Text;
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, RunQueryDsl as _};
 use serde::Serialize;
 
-use super::{MirroredEvent, clashes, id_of, mirror, storable, writing};
+use super::{MirroredEvent, clashes, id_of, mirror, rounds, storable, writing};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::runs::{IDS_IN_A_QUERY, MAX_ROWS};
@@ -88,8 +87,8 @@ pub(super) struct Written {
 }
 
 impl Store {
-    /// Turn the next changes of the mirror into blocked times, by a judge who says what an event blocks, if anything. What
-    /// is blocked already, and stays the same, is not written. Overlaps of what is new become conflicts.
+    /// Turn the next changes of the mirror into blocked times, by a judge who says what an event blocks in the zone of
+    /// the calendar, if anything. What is blocked already, and stays the same, is not written. Overlaps of what is new become conflicts.
     ///
     /// # Errors
     /// When the database cannot be written to; then nothing was.
@@ -98,7 +97,7 @@ impl Store {
         integration_id: &str,
         limit: u32,
         now: DateTime<Utc>,
-        judge: impl Fn(&MirroredEvent) -> Option<Block> + Send + 'static,
+        judge: impl Fn(&MirroredEvent, Option<&str>) -> Option<Block> + Send + 'static,
     ) -> Result<Portion, StoreError> {
         let (id, limit) = (integration_id.to_owned(), limit.clamp(1, MAX_ROWS));
         let work = move |connection: &mut AnyConnection| reconcile(connection, &id, limit, now, &judge);
@@ -133,16 +132,15 @@ fn reconcile(
     integration: &str,
     limit: u32,
     now: DateTime<Utc>,
-    judge: &impl Fn(&MirroredEvent) -> Option<Block>,
+    judge: &impl Fn(&MirroredEvent, Option<&str>) -> Option<Block>,
 ) -> QueryResult<Portion> {
-    let organizer: Option<String> = calendar_integrations::table
-        .find(integration)
-        .select(calendar_integrations::organizer_id)
-        .first(connection)
-        .optional()?;
+    let account = calendar_integrations::table.find(integration);
+    let organizer = account.select(calendar_integrations::organizer_id).first::<String>(connection).optional()?;
     let Some(organizer) = organizer else { return Ok(Portion::default()) };
     clashes::lock(connection, &organizer)?;
-    lock(connection, integration)?;
+    rounds::lock(connection, integration)?;
+    // Read under the lock: whoever puts the calendar into another zone marks its days again after this.
+    let zone: Option<String> = account.select(calendar_integrations::time_zone).first(connection)?;
     let rows = mirror::changed(connection, integration, limit)?;
     let events = rows.len();
     let (mut wanted, mut there, mut gone): (BTreeMap<String, Option<Written>>, _, _) =
@@ -151,7 +149,7 @@ fn reconcile(
         let (event_id, is_gone) = (row.event_id.clone(), row.gone);
         let id = id_of("blk", &[integration, &event_id]);
         let event = row.event().filter(|_| !is_gone);
-        let block = event.and_then(|event| Some(Written::of(&id, judge(&event)?, event)));
+        let block = event.and_then(|event| Some(Written::of(&id, judge(&event, zone.as_deref())?, event)));
         wanted.insert(id, block);
         if is_gone { gone.push(event_id) } else { there.push(event_id) }
     }
@@ -221,15 +219,4 @@ fn write(
     let new: Vec<&str> = writes.iter().map(|block| block.id.as_str()).collect();
     portion.conflicts = clashes::record(connection, &new, now)?;
     Ok(portion)
-}
-
-/// Nobody changes the mirror of this account until the end of this transaction. `SQLite` has one writer anyway.
-fn lock(connection: &mut AnyConnection, integration: &str) -> QueryResult<()> {
-    match connection {
-        AnyConnection::Sqlite(_) => Ok(()),
-        AnyConnection::Postgres(connection) => {
-            let row = "SELECT integration_id FROM calendar_syncs WHERE integration_id = $1 FOR UPDATE";
-            diesel::sql_query(row).bind::<Text, _>(integration).execute(connection).map(drop)
-        }
-    }
 }

@@ -1,13 +1,12 @@
 //! Which calendar of an account is meant, where it is, and in which zone: as its owner or the host says.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use diesel::{ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, RunQueryDsl as _};
 
 use super::{mirror, rounds};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::schema::calendar_integrations::{self as columns, table};
-use crate::schema::calendar_syncs;
 use crate::store::Store;
 
 /// None: as it was.
@@ -33,6 +32,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let id = integration_id.to_owned();
         let work = move |connection: &mut AnyConnection| {
+            rounds::lock(connection, &id)?;
             let found: Option<(Option<String>, Option<String>, Option<String>)> = table
                 .find(&id)
                 .select((columns::calendar_id, columns::server_url, columns::time_zone))
@@ -53,15 +53,7 @@ impl Store {
                 ))
                 .execute(connection)?;
             if is_another {
-                diesel::update(table.find(&id)).set(columns::sync_token.eq(None::<String>)).execute(connection)?;
-                rounds::close(connection, &id)?;
-                // Whoever is at a page of the old calendar has been overtaken.
-                diesel::update(calendar_syncs::table.find(&id))
-                    .set((
-                        calendar_syncs::step.eq(calendar_syncs::step + 1),
-                        calendar_syncs::covers_from.eq(None::<NaiveDateTime>),
-                    ))
-                    .execute(connection)?;
+                rounds::begin_anew(connection, &id)?;
             }
             if is_elsewhere {
                 mirror::move_days(connection, &id)?;
@@ -100,9 +92,10 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar_tests::add;
+    use crate::calendar_tests::{add, busy, event, full, is, line, reconcile};
     use crate::recording_tests::at;
     use crate::test_database::on_both;
+    use crate::{IntegrationKind, NewIntegration, Tokens};
 
     #[test]
     fn the_calendar_that_was_found_first_stays_until_its_account_moves() {
@@ -125,6 +118,46 @@ mod tests {
             assert_eq!(found(Some("s1"), "other").await.as_deref(), Some("first"));
             assert_eq!(place("s1").await.as_deref(), Some("first"));
             assert_eq!(place("s2").await, None);
+        });
+    }
+
+    async fn connect(store: &Store, user: Option<&str>, number: i64) {
+        let new = NewIntegration {
+            kind: IntegrationKind::Calendar,
+            id: Some("a".to_owned()),
+            fresh_id: String::new(),
+            organizer_id: "org".to_owned(),
+            provider: "google".to_owned(),
+            provider_user_id: user.map(str::to_owned),
+            provider_email: None,
+            tokens: Tokens { access_token: "t".to_owned(), refresh_token: None, expires_at: None, scope: None },
+        };
+        store.add_integration(new, at(number), line(&format!("connect-{number}"))).await.expect("connect");
+    }
+
+    #[test]
+    fn another_user_of_an_account_has_another_calendar_and_the_same_one_keeps_his() {
+        on_both(&async |database| {
+            let store = database.store().await;
+            connect(&store, None, 0).await;
+            store.calendar_was_found("a", None, "of one").await.expect("note");
+            full(&store, "a", vec![is(event("e1", 1)), is(event("e2", 2))]).await;
+            reconcile(&store, "a").await;
+            for (number, user) in [(1, Some("one")), (2, Some("one")), (3, None)] {
+                connect(&store, user, number).await;
+                let sync = store.calendar_sync("a").await.expect("read").expect("an account");
+                let known = (sync.calendar_id.as_deref(), sync.sync_token.as_deref(), sync.covers.is_some());
+                assert_eq!(known, (Some("of one"), Some("c"), true), "{user:?}");
+            }
+            let before = store.calendar_sync("a").await.expect("read").expect("an account").step;
+            connect(&store, Some("other"), 4).await;
+            let sync = store.calendar_sync("a").await.expect("read").expect("an account");
+            assert_eq!((sync.calendar_id, sync.sync_token, sync.covers), (None, None, None));
+            assert!(sync.step > before, "whoever is at a page of the old one has been overtaken");
+            assert_eq!(busy(&store).await.len(), 2, "what was blocked stays until the next round is whole");
+            full(&store, "a", vec![is(event("f1", 1))]).await;
+            reconcile(&store, "a").await;
+            assert_eq!(busy(&store).await, ["f1"]);
         });
     }
 

@@ -1,6 +1,6 @@
 //! Rounds of synchronisation: one of an account at a time, page by page.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::result::QueryResult;
 use diesel::sql_types::Text;
 use diesel::{ExpressionMethods as _, QueryDsl as _, RunQueryDsl as _};
@@ -143,6 +143,31 @@ pub(super) fn cover(connection: &mut AnyConnection, id: &str, round: &OpenRound)
         columns::round.eq(round.number),
         columns::covers_from.eq(Some(round.from.naive_utc())),
         columns::covers_until.eq(Some(round.until.naive_utc())),
+        columns::covered_at.eq(Some(round.started_at.naive_utc())),
     );
     diesel::update(table.find(id)).set(row).execute(connection).map(drop)
+}
+
+/// Another calendar is read from its beginning, and whoever is at a page of this one has been overtaken.
+pub(crate) fn begin_anew(connection: &mut AnyConnection, id: &str) -> QueryResult<()> {
+    use crate::schema::calendar_integrations as accounts;
+    let account = accounts::table.find(id);
+    diesel::update(account).set(accounts::sync_token.eq(None::<String>)).execute(connection)?;
+    close(connection, id)?;
+    diesel::update(table.find(id))
+        .set((columns::step.eq(columns::step + 1), columns::covers_from.eq(None::<NaiveDateTime>)))
+        .execute(connection)
+        .map(drop)
+}
+
+/// Nobody changes the mirror of this account, nor its zone, until the end of this transaction. `SQLite` has one writer
+/// anyway.
+pub(crate) fn lock(connection: &mut AnyConnection, id: &str) -> QueryResult<()> {
+    match connection {
+        AnyConnection::Sqlite(_) => Ok(()),
+        AnyConnection::Postgres(connection) => {
+            let row = "SELECT integration_id FROM calendar_syncs WHERE integration_id = $1 FOR UPDATE";
+            diesel::sql_query(row).bind::<Text, _>(id).execute(connection).map(drop)
+        }
+    }
 }

@@ -58,6 +58,9 @@ impl Store {
         let keys = self.keys.clone();
         let add = move |connection: &mut AnyConnection| {
             let account = AccountId::new(new.kind, which(connection, &new)?);
+            if new.kind == IntegrationKind::Calendar {
+                calendars::lock(connection, &account.id)?;
+            }
             let added = match find(connection, new.kind, &account.id)? {
                 None => {
                     insert(connection, &keys, &account, &new, now.naive_utc())?;
@@ -67,11 +70,14 @@ impl Store {
                     let (organizer_id, provider) = (there.organizer_id, there.provider);
                     return Ok(Added::Taken { account, organizer_id, provider });
                 }
-                Some(_) => {
+                Some(there) => {
                     let recovered = disconnected(connection, &account)?;
                     renew(connection, &keys, &account, (&new, recovered.is_some()), now.naive_utc())?;
                     if new.kind == IntegrationKind::Calendar {
                         calendars::enable(connection, &account.id)?;
+                        if is_another(there.provider_user_id.as_deref(), new.provider_user_id.as_deref()) {
+                            forget_calendar(connection, &account.id)?;
+                        }
                     }
                     Added::Renewed { account: account.clone(), recovered }
                 }
@@ -274,4 +280,17 @@ fn renew(
         ];
         given.into_iter().flatten().try_for_each(|updated| updated.map(drop))
     })
+}
+
+/// Whether an account is connected to another user than before. Who was not named before may be the same.
+fn is_another(before: Option<&str>, now: Option<&str>) -> bool {
+    before.zip(now).is_some_and(|(before, now)| before != now)
+}
+
+/// The calendar of another user is another one, whatever it is called there.
+fn forget_calendar(connection: &mut AnyConnection, id: &str) -> QueryResult<()> {
+    use crate::schema::calendar_integrations as columns;
+    let row = columns::table.find(id);
+    diesel::update(row).set(columns::calendar_id.eq(None::<String>)).execute(connection)?;
+    calendars::begin_anew(connection, id)
 }

@@ -15,15 +15,15 @@ const CASES: [(&str, &str); 3] = [
     ("caldav", include_str!("cases/ical.json")),
 ];
 
-struct Case {
-    provider: &'static str,
+pub(super) struct Case {
+    pub(super) provider: &'static str,
     /// Its account and its organizer.
-    id: String,
-    what: Value,
+    pub(super) id: String,
+    pub(super) what: Value,
 }
 
 impl Case {
-    fn list(&self, name: &str) -> &[Value] {
+    pub(super) fn list(&self, name: &str) -> &[Value] {
         self.what[name].as_array().map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -61,7 +61,7 @@ impl Case {
     }
 }
 
-fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     let of = |(provider, text): &(&'static str, &str)| {
         let all: Vec<Value> = serde_json::from_str(text).unwrap_or_else(|fault| panic!("{provider}: {fault}"));
         let number = |(number, what)| Case { provider, id: format!("{provider}-{number}"), what };
@@ -78,6 +78,11 @@ fn every_case_blocks_what_it_must(house: House) {
         town.zone(case.provider, &case.id, case.what["zone"].as_str().unwrap_or("Europe/Berlin"));
         case.list("put").iter().for_each(|what| town.happens(case.provider, &case.id, what));
     }
+    all_block_what_they_must(&town, &cases, &|case, what| town.happens(case.provider, &case.id, what));
+}
+
+/// Synchronise these, once as they are, and once more after what happens then.
+pub(super) fn all_block_what_they_must(town: &Town, cases: &[Case], happens: &dyn Fn(&Case, &Value)) {
     let worker = town.house.worker();
     town.house.redis.push("default", &[r#"{"id": "all", "job": "sync_all_calendar_integrations"}"#.to_owned()]);
     let result = town.result("all");
@@ -89,14 +94,14 @@ fn every_case_blocks_what_it_must(house: House) {
     until("all are synchronised", || cases.iter().all(synced));
     let later: Vec<&Case> = cases.iter().filter(|case| !case.list("then").is_empty()).collect();
     for case in &later {
-        case.list("then").iter().for_each(|what| town.happens(case.provider, &case.id, what));
+        case.list("then").iter().for_each(|what| happens(case, what));
         town.ask("sync_calendar_events", &format!("then:{}", case.id), &case.id);
     }
     for case in &later {
         town.result(&format!("then:{}", case.id));
     }
     until("all have settled", || cases.iter().all(synced));
-    let wrong: Vec<String> = cases.iter().filter_map(|case| case.wrong(&town)).collect();
+    let wrong: Vec<String> = cases.iter().filter_map(|case| case.wrong(town)).collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
     worker.stop();
 }

@@ -72,42 +72,55 @@ impl Town {
             "microsoft" => self.microsoft.desk().admit(&token, id),
             _ => self.caldav.admit(id, &token),
         }
-        let new = NewIntegration {
-            kind: IntegrationKind::Calendar,
-            id: Some(id.to_owned()),
-            fresh_id: String::new(),
-            organizer_id: organizer.to_owned(),
-            provider: provider.to_owned(),
-            provider_user_id: Some(id.to_owned()),
-            provider_email: Some(format!("{organizer}@example.org")),
-            tokens: Tokens { access_token: token, refresh_token: None, expires_at: None, scope: None },
-        };
-        let entry = LogEntry { id: format!("added-{id}"), created_at: *EPOCH, ..LogEntry::default() };
-        let added = self.runtime.block_on(self.store.add_integration(new, *EPOCH, entry.into())).expect("add it");
-        assert!(matches!(added, Added::New(_)), "{added:?}");
+        self.add((provider, id, organizer), id, token);
         if provider == "caldav" {
             let server_url = Some(self.caldav.calendar_url(id));
             self.place(id, CalendarPlace { server_url, ..CalendarPlace::default() });
         }
     }
 
-    fn place(&self, id: &str, place: CalendarPlace) {
+    /// An account of this user there, with a token or a password.
+    pub(super) fn add(&self, (provider, id, organizer): (&str, &str, &str), user: &str, token: String) {
+        let new = NewIntegration {
+            kind: IntegrationKind::Calendar,
+            id: Some(id.to_owned()),
+            fresh_id: String::new(),
+            organizer_id: organizer.to_owned(),
+            provider: provider.to_owned(),
+            provider_user_id: Some(user.to_owned()),
+            provider_email: Some(format!("{organizer}@example.org")),
+            tokens: Tokens { access_token: token, refresh_token: None, expires_at: None, scope: None },
+        };
+        let entry = LogEntry { id: format!("added-{id}"), created_at: *EPOCH, ..LogEntry::default() };
+        let added = self.runtime.block_on(self.store.add_integration(new, *EPOCH, entry.into())).expect("add it");
+        assert!(matches!(added, Added::New(_)), "{added:?}");
+    }
+
+    pub(super) fn place(&self, id: &str, place: CalendarPlace) {
         assert!(self.runtime.block_on(self.store.place_calendar(id, place, *EPOCH)).expect("place it"));
     }
 
     /// Say in which zone the calendar is, to whoever knows that.
     pub(super) fn zone(&self, provider: &str, id: &str, zone: &str) {
-        if provider == "google" {
-            return self.google.zone(id, zone);
+        match provider {
+            "google" => self.google.zone(id, zone),
+            "microsoft" => self.microsoft.zone(id, zone),
+            _ => self.move_to(id, zone),
         }
+    }
+
+    fn move_to(&self, id: &str, zone: &str) {
         self.place(id, CalendarPlace { time_zone: Some(zone.to_owned()), ..CalendarPlace::default() });
     }
 
     /// Something happens in a calendar: `{"remove": id}`, `{"series": …}`, `{"zone": …}`, `{"expire": …}`, or an event: for
     /// `CalDAV` `{"ics": name, "lines": […]}`.
     pub(super) fn happens(&self, provider: &str, id: &str, what: &Value) {
-        if let Some(zone) = what["zone"].as_str() {
-            return self.zone(provider, id, zone);
+        match what["zone"].as_str() {
+            // It is asked with a full round; until then, somebody says so.
+            Some(zone) if provider == "microsoft" => return self.move_to(id, zone),
+            Some(zone) => return self.zone(provider, id, zone),
+            None => {}
         }
         match provider {
             "google" => self.happens_at_google(id, what),
@@ -145,11 +158,8 @@ impl Town {
         if let Some(name) = what["remove"].as_str() {
             return self.caldav.remove(id, &format!("{name}.ics"));
         }
-        let name = what["ics"].as_str().expect("a name");
-        let lines = what["lines"].as_array().expect("lines").iter().filter_map(Value::as_str);
-        let all = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Tests//EN"].into_iter().chain(lines);
-        let text = all.chain(["END:VCALENDAR", ""]).collect::<Vec<_>>().join("\r\n");
-        self.caldav.put(id, &format!("{name}.ics"), &text);
+        let (name, text) = object(what);
+        self.caldav.put(id, &name, &text);
     }
 
     /// Ask for jobs about a calendar.
@@ -198,6 +208,14 @@ impl Town {
         busy.sort();
         busy
     }
+}
+
+/// What `CalDAV` calls a resource, and what it is: `{"ics": name, "lines": […]}`.
+pub(super) fn object(what: &Value) -> (String, String) {
+    let name = what["ics"].as_str().expect("a name");
+    let lines = what["lines"].as_array().expect("lines").iter().filter_map(Value::as_str);
+    let all = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Tests//EN"].into_iter().chain(lines);
+    (format!("{name}.ics"), all.chain(["END:VCALENDAR", ""]).collect::<Vec<_>>().join("\r\n"))
 }
 
 fn series(what: &Value) -> Series {

@@ -83,9 +83,14 @@ impl City {
             "google" | "google_meet" => self.google.desk().admit(&token, id),
             _ => self.microsoft.desk().admit(&token, id),
         }
-        let now = self.house.redis.ask::<Vec<i64>>(&["TIME"])[0];
         let arguments = ["integrations", "add", kind, "--organizer", organizer, "--provider", provider, "--id", id];
-        let mut command = self.house.command(&arguments);
+        self.add_with(&arguments, &token);
+    }
+
+    /// An account by a command, with this token or password.
+    pub(super) fn add_with(&self, arguments: &[&str], token: &str) {
+        let now = self.house.redis.ask::<Vec<i64>>(&["TIME"])[0];
+        let mut command = self.house.command(arguments);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("start liaison");
         let tokens = json!({"access_token": token, "expires_at": now + 36_000});

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{ALL, City, city::booking};
 use crate::support::{Daemon, House};
 
-fn dying(city: &City, point: Point) -> Daemon {
+pub(super) fn dying(city: &City, point: Point) -> Daemon {
     let mut command = city.house.command(&["worker"]);
     command.env("LIAISON_FAULTS", format!("{point}:kill"));
     let daemon = Daemon::spawn(command);

@@ -1,5 +1,8 @@
 //! Limits of providers: never passed, at no cost of an attempt, and of each account for itself.
 
+use std::time::Duration;
+
+use liaison_sandbox::Trouble;
 use serde_json::{Value, json};
 
 use super::{City, city::booking};
@@ -66,5 +69,24 @@ fn what_the_provider_says_of_its_limit_is_waited_for_without_an_attempt() {
     until("the other one waits as well", || due(&city) == 2);
     assert_eq!((city.webex.over_the_limit(), city.house.runs("one").len()), (1, 0), "nobody asked again");
     assert!(city.video_account("w").rate_limit_reset_at.is_some());
+    worker.stop();
+}
+
+#[test]
+fn each_request_of_a_search_counts_and_none_comes_too_soon() {
+    const MEETINGS: usize = 6;
+    let city = City::new(House::sqlite());
+    city.video("v", "zoom");
+    city.zoom.page(1);
+    let worker = city.house.worker();
+    ask(&city, "org", MEETINGS);
+    until("all have their meetings", || city.zoom.made() == MEETINGS);
+    // What may have been made is looked for, behind all others.
+    city.zoom.desk().script("POST", "meetings", [Trouble::LostAnswer]);
+    city.run("lost", "generate_meeting_link", &json!({"booking": booking("b-1", 1, 9)}));
+    let desk = city.zoom.desk();
+    assert!(desk.calls_of("GET", "/users/me/meetings") > MEETINGS, "{:?}", desk.log());
+    assert_eq!(desk.most_within("v", Duration::from_secs(1)), 2, "as many as Zoom allows");
+    assert_eq!(city.meetings("zoom").len(), MEETINGS + 1);
     worker.stop();
 }

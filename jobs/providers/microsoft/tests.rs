@@ -304,3 +304,28 @@ async fn a_meeting_of_teams_is_made_once_changed_and_taken_back() {
     assert!(matches!(client.look_at_meeting(&made.id).await, Err(Fault::Gone { .. })));
     assert!(server.meetings(ANN).is_empty());
 }
+
+#[tokio::test]
+async fn the_zone_of_the_mailbox_is_asked_for_with_a_full_round_and_by_either_name() {
+    let (server, client) = town().await;
+    server.page_size(1);
+    ids(2).for_each(|id| server.put(ANN, event(&id)));
+    let zone = async || client.changes(None, window()).await.unwrap().zone;
+    assert_eq!(zone().await, None, "nobody consented");
+    for (name, found) in [
+        ("W. Europe Standard Time", Some("Europe/Berlin")),
+        ("America/New_York", Some("America/New_York")),
+        ("Customized Time Zone", None),
+    ] {
+        server.zone(ANN, name);
+        assert_eq!(zone().await.as_deref(), found, "{name}");
+    }
+    let asked = || server.desk().calls_of("GET", "mailboxSettings");
+    let before = asked();
+    let (_, pages, cursor) = round(&client, None).await.unwrap();
+    round(&client, cursor.as_deref()).await.unwrap();
+    assert_eq!((pages, asked() - before), (2, 1), "once in a full round");
+    server.desk().script("GET", "mailboxSettings", [Trouble::Status(503)]);
+    assert_eq!(client.changes(None, window()).await.unwrap_err().kind(), "retry", "it is asked again");
+    server.stop().await;
+}

@@ -93,6 +93,7 @@ fn what_a_provider_cannot_do_is_said_and_never_passed_over() {
         server: None,
         zone: None,
         now: "2027-01-12T12:00:00Z".parse().unwrap(),
+        gate: Gate::default(),
     };
     let token = opening(Login::Token(Secret::new("t")));
     assert!(registry.calendar("outlook", &token).is_ok() && registry.writer("google", &token).is_ok());

@@ -1,0 +1,1 @@
+ALTER TABLE calendar_syncs DROP COLUMN covered_at;

@@ -39,6 +39,7 @@ struct State {
     meeting_takes: u32,
     looks: HashMap<String, u32>,
     no_meetings: bool,
+    no_permission: bool,
     conferences: u32,
     /// What was told to attendees, and of which event.
     mails: Vec<(String, String)>,
@@ -117,6 +118,11 @@ impl GoogleServer {
         self.google.lock().no_meetings = true;
     }
 
+    /// Whoever asks has consented to nothing any more.
+    pub fn no_permission(&self) {
+        self.google.lock().no_permission = true;
+    }
+
     /// How many meetings were made.
     #[must_use]
     pub fn conferences(&self) -> u32 {
@@ -162,6 +168,9 @@ impl Api for Google {
         let pieces: Vec<_> = pieces.iter().map(String::as_str).collect();
         let body = || serde_json::from_slice::<Value>(&request.body).ok().filter(Value::is_object);
         let mut state = self.lock();
+        if state.no_permission {
+            return error(403, "global", "insufficientPermissions", "");
+        }
         let ["calendar", "v3", "calendars", _, "events", rest @ ..] = &pieces[..] else { return not_found() };
         match (request.method.as_str(), rest) {
             ("GET", []) => {
@@ -250,6 +259,9 @@ impl State {
             patch.as_object_mut().expect("an object").remove("conferenceData");
         }
         merge(&mut event, &patch);
+        if event["conferenceData"].is_null() {
+            event.as_object_mut().expect("an object").remove("hangoutLink");
+        }
         if let Err(field) = check_times(&event) {
             return error(400, "global", field, "");
         }

@@ -71,7 +71,7 @@ pub use integrations::{
     AccountId, Added, Expiring, Grant, Integration, IntegrationFilter, IntegrationKind, NewIntegration, Stored, Tokens,
 };
 pub use logs::{Line, LogEntry, LogFilter, LogLine};
-pub use meetings::{Meeting, MeetingStatus};
+pub use meetings::{Meeting, MeetingFilter, MeetingStatus, SealedMeeting, UnknownStatus};
 pub use migrations::{migrate, migration_status};
 pub use notifications::{EndpointState, Notification, NotificationStatus, SuppressedAddress, Told};
 pub use pruner::{Class, Expired, ExpiredPage, Old, PruneCursor, Pruned, UnknownClass};

@@ -31,6 +31,9 @@ impl Class {
         match self {
             Self::WebhookDeliveries => &DELIVERIES,
             Self::Notifications => &NOTIFICATIONS,
+            Self::ExternalEvents => &EVENTS,
+            Self::RemovedBookings => &REMOVED,
+            Self::Meetings => &MEETINGS,
             Self::DeadLetters => &LETTERS,
             Self::JobRuns => &RUNS,
             Self::ScheduleTicks => &TICKS,
@@ -194,6 +197,71 @@ const NOTIFICATIONS: Shape = Shape {
     ],
 };
 
+// One that stands is old when its booking has ended, and one that was taken out when it was.
+const EVENTS: Shape = Shape {
+    key: &[("booking_id", Text), ("integration_id", Text)],
+    time: "updated_at",
+    held_by: &[("organizer", "organizer_id"), ("booking", "booking_id"), ("integration", "integration_id")],
+    needed: "t.status <> 'removed' AND t.ends_at >= $1",
+    columns: &[
+        ("booking_id", Text),
+        ("integration_id", Text),
+        ("organizer_id", Text),
+        ("provider", Text),
+        ("version", Number),
+        ("external_id", Text),
+        ("etag", Text),
+        ("status", Text),
+        ("reason", Text),
+        ("asked_at", Time),
+        ("starts_at", Time),
+        ("ends_at", Time),
+        ("turn", Number),
+        ("job_id", Text),
+        ("created_at", Time),
+        ("updated_at", Time),
+    ],
+};
+
+// While there is an event of the booking, the word that it is taken out holds for whoever still wants to write it.
+const REMOVED: Shape = Shape {
+    key: &[("booking_id", Text)],
+    time: "asked_at",
+    held_by: &[("booking", "booking_id")],
+    needed: "EXISTS (SELECT 1 FROM external_events e WHERE e.booking_id = t.booking_id)",
+    columns: &[("booking_id", Text), ("version", Number), ("asked_at", Time), ("job_id", Text)],
+};
+
+// As of events. One without times was never asked for at a provider.
+const MEETINGS: Shape = Shape {
+    key: &[("booking_id", Text)],
+    time: "updated_at",
+    held_by: &[("organizer", "organizer_id"), ("booking", "booking_id"), ("integration", "integration_id")],
+    needed: "t.status <> 'removed' AND COALESCE(t.ends_at, t.updated_at) >= $1",
+    columns: &[
+        ("booking_id", Text),
+        ("version", Number),
+        ("made_for", Number),
+        ("organizer_id", Text),
+        ("provider", Text),
+        ("integration_id", Text),
+        ("external_id", Text),
+        ("join_url", Text),
+        ("host_url", Sealed),
+        ("passcode", Sealed),
+        ("status", Text),
+        ("reason", Text),
+        ("starts_at", Time),
+        ("ends_at", Time),
+        ("fell_back", Text),
+        ("trouble_since", Time),
+        ("turn", Number),
+        ("job_id", Text),
+        ("created_at", Time),
+        ("updated_at", Time),
+    ],
+};
+
 /// The statements about one class, as one backend understands them.
 pub(super) struct Sql {
     class: Class,
@@ -210,7 +278,13 @@ impl Sql {
     pub(super) fn page(&self, whole: bool, limit: u32) -> String {
         let Shape { key, time, needed, .. } = self.shape;
         let (table, held) = (self.class.as_str(), self.held());
-        let (first, run) = (key[0].0, if self.class == Class::JobRuns { "t.run" } else { "0" });
+        // What tells rows of one time apart: one text, and of runs their number.
+        let first = if self.class == Class::ExternalEvents {
+            "t.booking_id || '/' || t.integration_id".to_owned()
+        } else {
+            format!("t.{}", key[0].0)
+        };
+        let run = if self.class == Class::JobRuns { "t.run" } else { "0" };
         let keys: Vec<String> = key.iter().map(|(name, _)| format!("t.{name}")).collect();
         let keys = if self.sqlite {
             format!("json_array({})", keys.join(", "))
@@ -220,13 +294,13 @@ impl Sql {
         let row = if whole { self.row() } else { "NULL".to_owned() };
         // Ticks have no index by time: they are walked through by their key, past those that are young.
         let (after, order) = if self.class == Class::ScheduleTicks {
-            (format!("$2 IS NOT NULL AND (t.{first}, t.{time}, {run}) > ($3, $2, $4)"), format!("t.{first}, t.{time}"))
+            (format!("$2 IS NOT NULL AND ({first}, t.{time}, {run}) > ($3, $2, $4)"), format!("{first}, t.{time}"))
         } else {
-            (format!("(t.{time}, t.{first}, {run}) > ($2, $3, $4)"), format!("t.{time}, t.{first}, {run}"))
+            (format!("(t.{time}, {first}, {run}) > ($2, $3, $4)"), format!("t.{time}, {first}, {run}"))
         };
         let order = order.trim_end_matches(", 0");
         format!(
-            "SELECT {keys} AS key, t.{time} AS at, t.{first} AS first, {run} AS run, {row} AS whole
+            "SELECT {keys} AS key, t.{time} AS at, {first} AS first, {run} AS run, {row} AS whole
              FROM {table} t
              WHERE t.{time} < $1 AND {after} AND NOT ({needed}) AND NOT ({held})
              ORDER BY {order} LIMIT {limit}"
@@ -337,7 +411,8 @@ impl Sql {
             // Stored as `2026-11-28 17:24:36.123456`, with as many digits as it takes.
             (Time, true) => format!("replace({column}, ' ', 'T') || 'Z'"),
             (Time, false) => format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
-            (Sealed, true) => format!("lower(hex({column}))"),
+            // Of nothing it makes an empty text.
+            (Sealed, true) => format!("nullif(lower(hex({column})), '')"),
             (Sealed, false) => format!("encode({column}, 'hex')"),
         }
     }

@@ -48,6 +48,8 @@ mod keeping_tests;
 #[cfg(test)]
 mod odd_event_tests;
 #[cfg(test)]
+mod old_booking_tests;
+#[cfg(test)]
 mod recording_tests;
 #[cfg(test)]
 mod repeating_tests;

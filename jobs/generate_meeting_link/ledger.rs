@@ -178,7 +178,8 @@ impl<'a> Ledger<'a> {
         };
         let before = known.map_or_else(new, |at| all.remove(at));
         let (starts_at, ends_at) = (row.starts_at, row.ends_at);
-        let left = FellBack { left: true, leaving: false, external_id: row.external_id.clone(), starts_at, ends_at, ..before };
+        let left =
+            FellBack { left: true, leaving: false, external_id: row.external_id.clone(), starts_at, ends_at, ..before };
         all.insert(known.unwrap_or(all.len()), left);
         self.set_fell_back(&all);
     }

@@ -170,12 +170,7 @@ impl Context {
 
     /// A call was refused in a way that only the account's owner can mend. Whether that holds: a token that somebody has
     /// replaced meanwhile says nothing of the one that is there now.
-    pub(super) async fn refused(
-        &self,
-        account: &Integration,
-        token: &AccessToken,
-        why: &str,
-    ) -> Result<bool, Failure> {
+    pub(super) async fn refused(&self, account: &Integration, token: &AccessToken, why: &str) -> Result<bool, Failure> {
         let grant = self.store()?.grant(&account.account()).await.map_err(|fault| again(&fault))?;
         let Some(grant) = grant.filter(|grant| grant.access_token.as_deref() == Some(token.secret())) else {
             return Ok(false);

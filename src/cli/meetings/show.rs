@@ -46,10 +46,7 @@ pub(super) async fn run(app: &App, args: &ShowArgs, json: bool) -> Result<ExitCo
     let fell_back = fell_back(&row);
     if !fell_back.is_empty() {
         answer::line("");
-        answer::table(
-            &["GIVEN UP", "ACCOUNT", "AT", "REASON"],
-            &fell_back.iter().map(given_up).collect::<Vec<_>>(),
-        );
+        answer::table(&["GIVEN UP", "ACCOUNT", "AT", "REASON"], &fell_back.iter().map(given_up).collect::<Vec<_>>());
     }
     if !events.is_empty() {
         answer::line("");

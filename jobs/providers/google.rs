@@ -193,11 +193,11 @@ impl Google {
             if event["conferenceData"].is_null() {
                 return Ok(());
             }
-            self.event(Method::PATCH, id).body(json!({"conferenceData": null}))
+            writing(self.event(Method::PATCH, id).body(json!({"conferenceData": null})), false)
         } else {
-            self.event(Method::DELETE, id)
+            self.event(Method::DELETE, id).query("sendUpdates", told(false))
         };
-        let reply = self.session.ask(writing(ask.if_match(version(&event)), false)).await?;
+        let reply = self.session.ask(ask.if_match(version(&event))).await?;
         if reply.is_success() {
             return Ok(());
         }

@@ -1,4 +1,5 @@
-//! Delete what is older than its time: logs, runs, deliveries, letters, ticks and notifications, each with its own.
+//! Delete what is older than its time: logs, runs, deliveries, letters, ticks, notifications, meetings and events of
+//! bookings, each with its own.
 //!
 //! Safe to run twice: it deletes what is old by now, and remembers nothing. One that dies half-way has deleted whole
 //! batches, and the next begins at the oldest row that is left. What was exported and not yet deleted is exported once

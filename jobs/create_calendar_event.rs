@@ -3,7 +3,8 @@
 //! One job for each calendar, so that none waits for another; its id follows from this one. Safe to run twice: an event has
 //! its booking's key, a row for each booking and calendar says what is wanted before the provider is asked and what came of
 //! it after, and what is of an older version does nothing. What was taken out since it was asked for is not written: it
-//! ends as cancelled. Dies half-way: the same event is written again, which is writing it once.
+//! ends as cancelled, and what it may have written before is taken out once more. Dies half-way: the same event is
+//! written again, which is writing it once.
 
 mod one;
 
@@ -118,19 +119,7 @@ impl CreateCalendarEvent {
                 && event.version < booking.version
                 && event.status != EventStatus::Removed
         };
-        let child = |event: &ExternalEvent| {
-            json!({
-                "job": RemoveCalendarEvent::NAME,
-                "queue": ctx.queue(),
-                "lane": event_lane(&booking.id, &event.integration_id),
-                "args": {
-                    "booking_id": booking.id,
-                    "integration_id": event.integration_id,
-                    "asked_at": self.asked_at(ctx),
-                    "tell_attendees": self.tell_attendees,
-                },
-            })
-        };
+        let child = |event| self.removal(ctx, event, None, self.asked_at(ctx));
         Ok(events.iter().filter(is_former).map(child).collect())
     }
 
@@ -143,6 +132,22 @@ impl CreateCalendarEvent {
                 "booking": self.written,
                 "integration_id": calendar.id,
                 "asked_at": self.asked_at(ctx),
+                "tell_attendees": self.tell_attendees,
+            },
+        })
+    }
+
+    /// The job that takes an event out, if it was asked for up to this version, or without one up to this time.
+    fn removal(&self, ctx: &Context, event: &ExternalEvent, version: Option<i64>, asked_at: DateTime<Utc>) -> Value {
+        json!({
+            "job": RemoveCalendarEvent::NAME,
+            "queue": ctx.queue(),
+            "lane": event_lane(&event.booking_id, &event.integration_id),
+            "args": {
+                "booking_id": event.booking_id,
+                "version": version,
+                "integration_id": event.integration_id,
+                "asked_at": asked_at,
                 "tell_attendees": self.tell_attendees,
             },
         })

@@ -65,6 +65,12 @@ pub(crate) trait CalendarWriter: Send + Sync {
     /// Take the event out. That it is not there is as good.
     fn remove<'a>(&'a self, id: &'a str, tell_attendees: bool) -> Answering<'a, ()>;
 
+    /// Take away the meeting that an event was made for. The event goes with it, and nobody is told; one that guests were
+    /// invited to stays without its meeting, for whoever invited them and tells them when it goes.
+    fn remove_meeting<'a>(&'a self, id: &'a str) -> Answering<'a, ()> {
+        self.remove(id, false)
+    }
+
     /// The event as it stands: to wait for its meeting. None of this id: `Fault::Gone`.
     fn look<'a>(&'a self, id: &'a str) -> Answering<'a, Made>;
 

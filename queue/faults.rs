@@ -60,7 +60,11 @@ closed_set! {
         MeetingAnswered => "meeting_answered",
         /// The meeting stands in its row; nobody was told.
         MeetingStored => "meeting_stored",
-        /// The same three, of an event in a calendar.
+        /// A booking is to be written into a calendar, and was not taken out so far; nothing is noted.
+        EventUnnoted => "event_unnoted",
+        /// That is noted; whether it was taken out meanwhile was not looked at again.
+        EventNoted => "event_noted",
+        /// The same three as of a meeting, of an event in a calendar.
         BeforeEventCall => "before_event_call",
         EventAnswered => "event_answered",
         EventStored => "event_stored",

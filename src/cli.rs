@@ -21,6 +21,7 @@ mod limits;
 mod logs;
 mod mail;
 mod manual;
+mod meetings;
 mod migrate;
 mod queues;
 mod ready;
@@ -113,6 +114,9 @@ enum Command {
     /// Accounts at providers: add and look at them, switch them on and off, take them off
     #[command(subcommand)]
     Integrations(integrations::IntegrationsCommand),
+    /// The video conferences of bookings: who makes them, how they are joined, and how they stand
+    #[command(subcommand)]
+    Meetings(meetings::MeetingsCommand),
     /// What collides in the calendars of organizers, and what to keep
     #[command(subcommand)]
     Conflicts(conflicts::ConflictsCommand),
@@ -189,6 +193,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Lanes(command) => lanes::run(&global, &command),
         Command::Batches(command) => batches::run(&global, &command),
         Command::Integrations(command) => integrations::run(&global, &command),
+        Command::Meetings(command) => meetings::run(&global, &command),
         Command::Conflicts(command) => conflicts::run(&global, &command),
         Command::Webhooks(command) => webhooks::run(&global, &command),
         Command::Workers(command) => workers::run(&global, &command),

@@ -3,7 +3,8 @@
 //! As with meetings, a row says what is wanted before a provider is asked, and changes by compare-and-set on `turn`,
 //! never back to an older version of its booking. A booking whose events were taken out is remembered: whoever still is
 //! on the way to write one finds that after noting what he wants, and writes none. Who takes events out remembers the
-//! booking first and looks for rows after, so of any two at least one sees the other.
+//! booking first and looks for rows after, so of any two at least one sees the other. Only whoever was never asked before
+//! may call his row removed by himself: any other row may be that of an event whose answer was lost.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::result::QueryResult;

@@ -49,6 +49,8 @@ mod keeping_tests;
 #[cfg(test)]
 mod odd_event_tests;
 #[cfg(test)]
+mod old_booking_tests;
+#[cfg(test)]
 mod recording_tests;
 #[cfg(test)]
 mod repeating_tests;
@@ -72,7 +74,7 @@ pub use integrations::{
     AccountId, Added, Expiring, Grant, Integration, IntegrationFilter, IntegrationKind, NewIntegration, Stored, Tokens,
 };
 pub use logs::{Line, LogEntry, LogFilter, LogLine};
-pub use meetings::{Meeting, MeetingStatus};
+pub use meetings::{Meeting, MeetingFilter, MeetingStatus, SealedMeeting, UnknownStatus};
 pub use migrations::{migrate, migration_status};
 pub use notifications::{EndpointState, Notification, NotificationStatus, SuppressedAddress, Told};
 pub use oauth_states::{OauthState, StateUse};

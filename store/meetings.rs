@@ -4,7 +4,10 @@
 //! has no meeting yet must look at the provider before asking again. Rows change by compare-and-set on `turn`, and never
 //! back to an older version of their booking, so nobody who was late writes over what is newer.
 
+mod listing;
+
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use diesel::result::QueryResult;
@@ -12,7 +15,9 @@ use diesel::{
     ExpressionMethods as _, OptionalExtension as _, QueryDsl as _, Queryable, RunQueryDsl as _, Selectable,
     SelectableHelper as _,
 };
+use thiserror::Error;
 
+pub use self::listing::{MeetingFilter, SealedMeeting};
 use crate::connection::AnyConnection;
 use crate::error::StoreError;
 use crate::schema::meetings;
@@ -53,6 +58,20 @@ impl MeetingStatus {
     /// A word that no release wrote is one that nothing is known of: whoever asks must look.
     fn of(text: &str) -> Self {
         Self::ALL.into_iter().find(|status| status.as_str() == text).unwrap_or(Self::Intended)
+    }
+}
+
+/// A word that is no status.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("`{0}` is no status of a meeting; known are {known}", known = MeetingStatus::ALL.map(MeetingStatus::as_str).join(", "))]
+pub struct UnknownStatus(pub String);
+
+impl FromStr for MeetingStatus {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        let of = |status: &Self| status.as_str() == text;
+        Self::ALL.into_iter().find(of).ok_or_else(|| UnknownStatus(text.to_owned()))
     }
 }
 
@@ -171,28 +190,7 @@ impl Store {
             opened.map_err(|source| StoreError::SealedColumn { place: identity, source })
         };
         let (host_url, passcode) = (open("host_url", row.host_url.as_ref())?, open("passcode", row.passcode.as_ref())?);
-        Ok(Meeting {
-            booking_id: row.booking_id,
-            version: row.version,
-            made_for: row.made_for,
-            organizer_id: row.organizer_id,
-            provider: row.provider,
-            integration_id: row.integration_id,
-            external_id: row.external_id,
-            join_url: row.join_url,
-            host_url,
-            passcode,
-            status: MeetingStatus::of(&row.status),
-            reason: row.reason,
-            starts_at: row.starts_at.map(|at| at.and_utc()),
-            ends_at: row.ends_at.map(|at| at.and_utc()),
-            fell_back: row.fell_back,
-            trouble_since: row.trouble_since.map(|at| at.and_utc()),
-            turn: row.turn,
-            job_id: row.job_id,
-            created_at: row.created_at.and_utc(),
-            updated_at: row.updated_at.and_utc(),
-        })
+        Ok(row.meeting(host_url, passcode))
     }
 
     /// Put a row as it shall be, if it is still in the turn that was read, and not of a newer version: its next turn.
@@ -281,6 +279,33 @@ struct Row {
     updated_at: NaiveDateTime,
 }
 
+impl Row {
+    fn meeting(self, host_url: Option<String>, passcode: Option<String>) -> Meeting {
+        Meeting {
+            booking_id: self.booking_id,
+            version: self.version,
+            made_for: self.made_for,
+            organizer_id: self.organizer_id,
+            provider: self.provider,
+            integration_id: self.integration_id,
+            external_id: self.external_id,
+            join_url: self.join_url,
+            host_url,
+            passcode,
+            status: MeetingStatus::of(&self.status),
+            reason: self.reason,
+            starts_at: self.starts_at.map(|at| at.and_utc()),
+            ends_at: self.ends_at.map(|at| at.and_utc()),
+            fell_back: self.fell_back,
+            trouble_since: self.trouble_since.map(|at| at.and_utc()),
+            turn: self.turn,
+            job_id: self.job_id,
+            created_at: self.created_at.and_utc(),
+            updated_at: self.updated_at.and_utc(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,6 +317,7 @@ mod tests {
         let words = MeetingStatus::ALL.map(MeetingStatus::as_str);
         assert_eq!(words, ["waiting", "intended", "created", "removing", "removed", "failed"]);
         assert!(MeetingStatus::ALL.into_iter().all(|status| MeetingStatus::of(status.as_str()) == status));
+        assert!("gone".parse::<MeetingStatus>().unwrap_err().to_string().contains("waiting, intended"));
     }
 
     fn made(version: i64) -> Meeting {
@@ -324,6 +350,31 @@ mod tests {
             let of_meetings: u64 =
                 counts.iter().filter(|count| count.column.table == "meetings").map(|count| count.values).sum();
             assert_eq!(of_meetings, 2);
+        });
+    }
+
+    #[test]
+    fn meetings_are_listed_by_what_was_asked_for_and_tell_no_secret() {
+        on_both(&async |database| {
+            let store = database.store().await;
+            store.put_meeting(made(1), at(1)).await.expect("put");
+            let other = Meeting { booking_id: "c".to_owned(), organizer_id: "other".to_owned(), ..made(1) };
+            let removed = Meeting { status: MeetingStatus::Removed, host_url: None, passcode: None, ..other };
+            store.put_meeting(removed, at(2)).await.expect("put");
+            let list = async |filter: MeetingFilter| store.meetings(filter).await.expect("list");
+            let all = list(MeetingFilter { limit: 10, ..MeetingFilter::default() }).await;
+            let seen: Vec<_> = all.iter().map(|one| (one.meeting.booking_id.as_str(), one.has_host_url)).collect();
+            assert_eq!(seen, [("c", false), ("b", true)], "the last changed comes first");
+            assert!(all.iter().all(|one| one.meeting.host_url.is_none() && one.meeting.passcode.is_none()));
+            for (filter, found) in [
+                (MeetingFilter { organizer: Some("org".to_owned()), limit: 10, ..MeetingFilter::default() }, "b"),
+                (MeetingFilter { booking: Some("c".to_owned()), limit: 10, ..MeetingFilter::default() }, "c"),
+                (MeetingFilter { status: Some(MeetingStatus::Created), limit: 10, ..MeetingFilter::default() }, "b"),
+                (MeetingFilter { limit: 1, ..MeetingFilter::default() }, "c"),
+            ] {
+                let ids: Vec<_> = list(filter).await.into_iter().map(|one| one.meeting.booking_id).collect();
+                assert_eq!(ids, [found]);
+            }
         });
     }
 

@@ -30,6 +30,9 @@ pub enum Class {
     /// With their attempts.
     WebhookDeliveries,
     Notifications,
+    ExternalEvents,
+    RemovedBookings,
+    Meetings,
     DeadLetters,
     JobRuns,
     ScheduleTicks,
@@ -42,11 +45,15 @@ pub enum Class {
 pub struct UnknownClass(pub String);
 
 impl Class {
-    /// In the order in which they are cleaned up: letters before the runs of their jobs, and last the log, which is
-    /// what ties a job to an organizer, a booking and an integration that are held.
-    pub const ALL: [Self; 6] = [
+    /// In the order in which they are cleaned up: events before the word that they are taken out, letters before the runs
+    /// of their jobs, and last the log, which is what ties a job to an organizer, a booking and an integration that are
+    /// held.
+    pub const ALL: [Self; 9] = [
         Self::WebhookDeliveries,
         Self::Notifications,
+        Self::ExternalEvents,
+        Self::RemovedBookings,
+        Self::Meetings,
         Self::DeadLetters,
         Self::JobRuns,
         Self::ScheduleTicks,
@@ -58,10 +65,29 @@ impl Class {
         match self {
             Self::WebhookDeliveries => "webhook_deliveries",
             Self::Notifications => "notifications",
+            Self::ExternalEvents => "external_events",
+            Self::RemovedBookings => "removed_bookings",
+            Self::Meetings => "meetings",
             Self::DeadLetters => "dead_letters",
             Self::JobRuns => "job_runs",
             Self::ScheduleTicks => "schedule_ticks",
             Self::IntegrationLogs => "integration_logs",
+        }
+    }
+}
+
+impl Class {
+    /// Whether its rows tell a job that comes late that it is done, or wanted no more: such a job may come days later, and
+    /// after a silence much later.
+    #[must_use]
+    pub const fn tells_late_jobs(self) -> bool {
+        match self {
+            Self::JobRuns | Self::ExternalEvents | Self::RemovedBookings | Self::Meetings => true,
+            Self::WebhookDeliveries
+            | Self::Notifications
+            | Self::DeadLetters
+            | Self::ScheduleTicks
+            | Self::IntegrationLogs => false,
         }
     }
 }

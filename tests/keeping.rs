@@ -6,7 +6,7 @@ mod logs;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use liaison_queue::clock::Clock;
-use liaison_store::{Class, Exit, KeyRing, LogEntry, Run, RunOutcome, Store, StoreOptions};
+use liaison_store::{Class, Exit, KeyRing, LogEntry, Meeting, MeetingStatus, Run, RunOutcome, Store, StoreOptions};
 use tokio::runtime::Runtime;
 
 use crate::support::House;
@@ -78,6 +78,14 @@ impl Past {
         };
         let recorded = self.runtime.block_on(self.store.record(vec![Exit { run, burial: None, facts: Vec::new() }]));
         recorded.map_err(|(fault, _)| fault).expect("record");
+    }
+
+    /// The meeting of a booking that ended so many days ago, or ends in so many; written down when that was.
+    pub(crate) fn meeting(&self, booking: &str, ended: i64, written: i64) {
+        let day = |ago: i64| now() - TimeDelta::days(ago);
+        let new = Meeting::new(booking, 1, "ada", day(written));
+        let row = Meeting { status: MeetingStatus::Created, ends_at: Some(day(ended)), ..new };
+        self.runtime.block_on(self.store.put_meeting(row, day(written))).expect("put a meeting");
     }
 
     /// Let the file of the database become as small as it can.

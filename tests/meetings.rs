@@ -5,7 +5,10 @@ mod dying;
 mod events;
 mod falling_back;
 mod limits;
+mod looking;
+mod overtaking;
 mod radicale;
+mod twice;
 
 use liaison_queue::faults::Point;
 use serde_json::{Value, json};
@@ -14,10 +17,12 @@ use crate::support::{House, until};
 use city::City;
 
 /// Where jobs about meetings and events can die.
-pub(crate) const POINTS: [Point; 6] = [
+pub(crate) const POINTS: [Point; 8] = [
     Point::BeforeMeetingCall,
     Point::MeetingAnswered,
     Point::MeetingStored,
+    Point::EventUnnoted,
+    Point::EventNoted,
     Point::BeforeEventCall,
     Point::EventAnswered,
     Point::EventStored,

@@ -19,7 +19,8 @@ use super::{
 use crate::kit::Retention;
 
 /// Runs are kept for so long whatever is configured: a host may have its ids remembered for a week, and a job that was
-/// recorded and not acknowledged when everything stopped is told by its run from one that must run.
+/// recorded and not acknowledged when everything stopped is told by its run from one that must run. So are rows of
+/// bookings: who was asked to write one may come as late, and must find that it was taken out.
 pub const RUNS_KEPT_AT_LEAST: Duration = Duration::from_hours(8 * 24);
 /// After a silence, whatever was in the hands of the dead has been claimed again after so long: far more than a lease.
 const SETTLING: TimeDelta = TimeDelta::hours(1);
@@ -170,7 +171,7 @@ impl Sweep<'_> {
         let is_meant = |class: &Class| self.classes.is_empty() || self.classes.contains(class);
         let before = |class: Class| {
             let age = self.older_than.or_else(|| self.retention.keep.get(&class).copied())?;
-            let age = if class == Class::JobRuns { age.max(RUNS_KEPT_AT_LEAST) } else { age };
+            let age = if class.tells_late_jobs() { age.max(RUNS_KEPT_AT_LEAST) } else { age };
             // Longer ago than there are dates is never.
             Some((class, self.now.checked_sub_signed(TimeDelta::from_std(age).ok()?)?))
         };
@@ -178,9 +179,10 @@ impl Sweep<'_> {
     }
 
     /// A job that was recorded but not acknowledged before everything stood still is claimed again when it goes on, and
-    /// only its run tells that it is done: the runs stay until that is over, however old they have become.
+    /// only its run tells that it is done: the runs stay until that is over, however old they have become. So do the rows
+    /// that tell whoever comes late that a booking was taken out.
     async fn skipped(&self, class: Class) -> Result<Option<&'static str>, Failure> {
-        if class != Class::JobRuns {
+        if !class.tells_late_jobs() {
             return Ok(None);
         }
         let week = TimeDelta::from_std(RUNS_KEPT_AT_LEAST).unwrap_or_default();

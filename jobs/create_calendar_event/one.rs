@@ -5,7 +5,7 @@ use liaison_queue::{
     faults::{self, Point},
     outcome::{Done, Failure, Outcome},
 };
-use liaison_store::{CalendarSync, EventStatus, ExternalEvent, Integration, LogEntry};
+use liaison_store::{CalendarSync, EventStatus, ExternalEvent, Integration, LogEntry, RemovedBooking};
 use serde_json::json;
 
 use super::CreateCalendarEvent;
@@ -33,9 +33,12 @@ pub(super) async fn run(ctx: &Context, job: &CreateCalendarEvent, integration_id
         }
         return Ok(Done(Some(result(&row))));
     }
-    if let Some(failure) = removed_since(ctx, job).await? {
-        return Err(failure);
+    if let Some(removed) = removed_since(ctx, job).await? {
+        return overtaken(ctx, job, &row, &removed).await;
     }
+    faults::at(Point::EventUnnoted);
+    // A row that is there and not of a removed event may be that of one whose answer was lost.
+    let is_nowhere = row.turn == 0 || row.status == EventStatus::Removed;
     if matches!(row.status, EventStatus::Removed | EventStatus::Removing) {
         // What was taken out and is wanted again is another event, which may have the same id.
         (row.external_id, row.etag) = (row.external_id.take().filter(|_| row.status == EventStatus::Removing), None);
@@ -43,13 +46,14 @@ pub(super) async fn run(ctx: &Context, job: &CreateCalendarEvent, integration_id
     (row.version, row.status) = (booking.version, EventStatus::Intended);
     (row.starts_at, row.ends_at, row.asked_at) = (booking.starts_at, booking.ends_at, job.asked_at(ctx));
     put_event(ctx, &mut row).await?;
+    faults::at(Point::EventNoted);
     // After the intention was noted: whoever takes the booking out from here on finds it, and comes after us.
-    if let Some(failure) = removed_since(ctx, job).await? {
-        if row.external_id.is_none() {
+    if let Some(removed) = removed_since(ctx, job).await? {
+        if is_nowhere {
             row.status = EventStatus::Removed;
             put_event(ctx, &mut row).await?;
         }
-        return Err(failure);
+        return overtaken(ctx, job, &row, &removed).await;
     }
     faults::at(Point::BeforeEventCall);
     let draft = booking.draft(job.tell_attendees);
@@ -59,7 +63,7 @@ pub(super) async fn run(ctx: &Context, job: &CreateCalendarEvent, integration_id
         Ok(made) => {
             (row.external_id, row.etag) = (Some(made.id), made.version);
             (row.status, row.reason) = (EventStatus::Created, None);
-            put_event(ctx, &mut row).await?;
+            keep(ctx, job, &mut row).await?;
             faults::at(Point::EventStored);
             log(ctx, &row);
             Ok(Done(Some(result(&row))))
@@ -98,11 +102,38 @@ fn new(ctx: &Context, job: &CreateCalendarEvent, account: &Integration) -> Exter
     }
 }
 
-/// Whether the booking was taken out after this was asked for: then nothing is written.
-async fn removed_since(ctx: &Context, job: &CreateCalendarEvent) -> Result<Option<Failure>, Failure> {
+/// The word that took the booking out after this was asked for, if there is one: then nothing is written.
+async fn removed_since(ctx: &Context, job: &CreateCalendarEvent) -> Result<Option<RemovedBooking>, Failure> {
     let removed = ctx.store()?.removed_booking(&job.booking.id).await.map_err(|fault| store_failure(&fault))?;
-    let is_over = removed.is_some_and(|removed| removed.covers(job.booking.version, job.asked_at(ctx)));
-    Ok(is_over.then(|| Failure::Cancelled { reason: "the booking was taken out of the calendars since".to_owned() }))
+    Ok(removed.filter(|removed| removed.covers(job.booking.version, job.asked_at(ctx))))
+}
+
+/// A removal came before us. It may have looked for events before the row was there, or we may have asked before and
+/// lost the answer: what may stand in the calendar is taken out once more, which is taking it out once.
+async fn overtaken(ctx: &Context, job: &CreateCalendarEvent, row: &ExternalEvent, removed: &RemovedBooking) -> Outcome {
+    if row.turn > 0 && row.status != EventStatus::Removed {
+        ctx.enqueue(&[job.removal(ctx, row, removed.version, removed.asked_at)]).await?;
+    }
+    Err(Failure::Cancelled { reason: "the booking was taken out of the calendars since".to_owned() })
+}
+
+/// Write down what was written. If another job has changed the row, because this process stood still for longer than its
+/// lease, and the booking was taken out then, its event stands there again: the row says so, and it is taken out again.
+async fn keep(ctx: &Context, job: &CreateCalendarEvent, row: &mut ExternalEvent) -> Result<(), Failure> {
+    let Err(failure) = put_event(ctx, row).await else { return Ok(()) };
+    let now = ctx.store()?.external_event(&row.booking_id, &row.integration_id).await;
+    if let Ok(Some(mut now)) = now
+        && now.turn != row.turn
+        && now.status == EventStatus::Removed
+    {
+        now.status = EventStatus::Removing;
+        (now.external_id, now.etag) = (row.external_id.clone(), row.etag.clone());
+        put_event(ctx, &mut now).await?;
+        let removed = removed_since(ctx, job).await?;
+        let (version, asked_at) = removed.map_or((None, now.asked_at), |removed| (removed.version, removed.asked_at));
+        ctx.enqueue(&[job.removal(ctx, &now, version, asked_at)]).await?;
+    }
+    Err(failure)
 }
 
 /// Write what shall be: into the event that there is, or a new one.

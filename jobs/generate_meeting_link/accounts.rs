@@ -43,6 +43,7 @@ pub(super) async fn of(
     for account in all {
         let id = account.account();
         if account.disconnected_at.is_some() {
+            ctx.tell_again(&account).await?;
             others.push(format!("{} ({id}) is disconnected", account.provider));
         } else if !account.is_active {
             others.push(format!("{} ({id}) is switched off", account.provider));

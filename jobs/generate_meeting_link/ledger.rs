@@ -30,6 +30,9 @@ pub(super) struct FellBack {
     /// Something may be left there, to be taken away when there is another meeting.
     #[serde(default)]
     pub(super) left: bool,
+    /// A job was asked to take that away, and may not have done so yet: whoever returns looks whether it still stands.
+    #[serde(default)]
+    pub(super) leaving: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) external_id: Option<String>,
     /// When what is left there was to take place: there it is looked for.
@@ -37,6 +40,13 @@ pub(super) struct FellBack {
     pub(super) starts_at: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) ends_at: Option<DateTime<Utc>>,
+}
+
+impl FellBack {
+    /// It was given up for an earlier version, and is only remembered for what may still stand there.
+    pub(super) fn is_of_before(&self) -> bool {
+        self.leaving && self.until == Some(DateTime::<Utc>::UNIX_EPOCH)
+    }
 }
 
 impl<'a> Ledger<'a> {
@@ -108,6 +118,7 @@ impl<'a> Ledger<'a> {
                 until,
                 limited,
                 left: false,
+                leaving: false,
                 external_id: None,
                 starts_at: None,
                 ends_at: None,
@@ -127,7 +138,7 @@ impl<'a> Ledger<'a> {
         self.row.version = version;
         self.row.trouble_since = None;
         self.row.reason = None;
-        let left: Vec<FellBack> = self.fell_back().into_iter().filter(|fell| fell.left).collect();
+        let left: Vec<FellBack> = self.fell_back().into_iter().filter(|fell| fell.left || fell.leaving).collect();
         let worth_asking = |fell| FellBack { until: Some(DateTime::<Utc>::UNIX_EPOCH), ..fell };
         self.set_fell_back(&left.into_iter().map(worth_asking).collect::<Vec<_>>());
     }
@@ -135,7 +146,7 @@ impl<'a> Ledger<'a> {
     /// Turn to this account. What there is, or may be, at another one is left there; what was left at this one before is
     /// taken back, to be looked for.
     pub(super) fn turn_to(&mut self, account: &Integration) {
-        if self.row.integration_id.as_ref().is_some_and(|id| *id != account.id) {
+        if self.row.integration_id.as_ref() != Some(&account.id) {
             if self.may_be_there() {
                 self.leave();
             }
@@ -160,21 +171,24 @@ impl<'a> Ledger<'a> {
             until: Some(DateTime::<Utc>::UNIX_EPOCH),
             limited: false,
             left: true,
+            leaving: false,
             external_id: None,
             starts_at: None,
             ends_at: None,
         };
         let before = known.map_or_else(new, |at| all.remove(at));
         let (starts_at, ends_at) = (row.starts_at, row.ends_at);
-        let left = FellBack { left: true, external_id: row.external_id.clone(), starts_at, ends_at, ..before };
+        let left =
+            FellBack { left: true, leaving: false, external_id: row.external_id.clone(), starts_at, ends_at, ..before };
         all.insert(known.unwrap_or(all.len()), left);
         self.set_fell_back(&all);
     }
 
     fn take_back(&mut self, account: &Integration) {
         let mut all = self.fell_back();
-        let Some(fell) = all.iter_mut().find(|fell| fell.left && fell.integration_id == account.id) else { return };
-        fell.left = false;
+        let is_there = |fell: &&mut FellBack| (fell.left || fell.leaving) && fell.integration_id == account.id;
+        let Some(fell) = all.iter_mut().find(is_there) else { return };
+        (fell.left, fell.leaving) = (false, false);
         let row = &mut self.row;
         (row.status, row.external_id) = (MeetingStatus::Intended, fell.external_id.take());
         (row.starts_at, row.ends_at) = (fell.starts_at.or(row.starts_at), fell.ends_at.or(row.ends_at));
@@ -211,8 +225,8 @@ impl<'a> Ledger<'a> {
             return Ok(());
         }
         ctx.enqueue(&jobs).await?;
-        for fell in &mut all {
-            fell.left = false;
+        for fell in all.iter_mut().filter(|fell| fell.left) {
+            (fell.left, fell.leaving) = (false, true);
         }
         self.set_fell_back(&all);
         self.put().await

@@ -17,11 +17,13 @@ pub(super) async fn run(ctx: &Context, version: i64, mut ledger: Ledger<'_>) -> 
         return Ok(Done(Some(json!({"skipped": format!("version {newer} of the booking came before")}))));
     }
     if row.status == MeetingStatus::Removed && row.turn > 0 {
-        ledger.row.version = version;
         if ledger.row.job_id == ctx.id.as_str() {
             return told(ctx, &mut ledger).await;
         }
-        ledger.put().await?;
+        if ledger.row.version < version {
+            ledger.row.version = version;
+            ledger.put().await?;
+        }
         return Ok(Done(Some(json!({"skipped": "it was removed before"}))));
     }
     let is_there = ledger.may_be_there();

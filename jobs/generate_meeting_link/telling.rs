@@ -13,7 +13,7 @@ use crate::kit::{Booking, Context};
 /// What the history keeps.
 pub(super) fn result(ledger: &Ledger<'_>) -> Value {
     let row = &ledger.row;
-    let fell_back: Vec<Value> = ledger.fell_back().iter().map(told_of).collect();
+    let fell_back: Vec<Value> = ledger.fell_back().iter().filter(|fell| !fell.is_of_before()).map(told_of).collect();
     json!({
         "booking_id": row.booking_id,
         "version": row.version,

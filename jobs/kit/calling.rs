@@ -15,14 +15,13 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use liaison_queue::{clock::Millis, outcome::Failure};
-use liaison_store::{AccountId, CalendarSync, IntegrationKind, LogEntry, StoreError};
+use liaison_store::{AccountId, CalendarSync, Integration, IntegrationKind, LogEntry, StoreError};
 use oauth2::AccessToken;
 use serde_json::json;
 use url::Url;
 
 use super::{
     Context, Denied, Gate, Secret,
-    calendars::line,
     hosts::{Busy, Does, Standing, Visit},
     tokens::notice,
 };
@@ -68,6 +67,26 @@ impl Shared {
                 Ok(client)
             }
         }
+    }
+}
+
+/// An account, and whose it is.
+struct Whose<'a> {
+    account: AccountId,
+    organizer: &'a str,
+    provider: &'a str,
+}
+
+impl<'a> From<&'a Integration> for Whose<'a> {
+    fn from(account: &'a Integration) -> Self {
+        Self { account: account.account(), organizer: &account.organizer_id, provider: &account.provider }
+    }
+}
+
+impl<'a> From<&'a CalendarSync> for Whose<'a> {
+    fn from(calendar: &'a CalendarSync) -> Self {
+        let account = AccountId::new(IntegrationKind::Calendar, calendar.integration_id.clone());
+        Self { account, organizer: &calendar.organizer_id, provider: &calendar.provider }
     }
 }
 
@@ -184,33 +203,64 @@ impl Context {
                 let _ = self.told_by_provider(calendar, What::Calls, after.unwrap_or(LIMITED)).await;
                 outcome(fault, self.now())
             }
-            Fault::Reconnect { why } => match self.disconnect(calendar, &why).await {
-                Ok(()) => Failure::fatal(format!("{}: {why}", disconnected(calendar))),
+            Fault::Reconnect { why } => match self.disconnect(calendar.into(), calendar.version, &why).await {
+                Ok(()) => Failure::fatal(format!("{}: {why}", disconnected(&Whose::from(calendar).account))),
                 Err(failure) => failure,
             },
             fault => outcome(fault, self.now()),
         }
     }
 
+    /// A call was refused in a way that only the account's owner can mend. Whether that holds: a token that somebody has
+    /// replaced meanwhile says nothing of the one that is there now.
+    pub(super) async fn refused(&self, account: &Integration, token: &AccessToken, why: &str) -> Result<bool, Failure> {
+        let grant = self.store()?.grant(&account.account()).await.map_err(|fault| again(&fault))?;
+        let Some(grant) = grant.filter(|grant| grant.access_token.as_deref() == Some(token.secret())) else {
+            return Ok(false);
+        };
+        self.disconnect(account.into(), grant.integration.version, why).await?;
+        Ok(true)
+    }
+
     /// Only its owner can connect this account again: begin an episode, and have the owner told.
-    async fn disconnect(&self, calendar: &CalendarSync, why: &str) -> Result<(), Failure> {
+    async fn disconnect(&self, whose: Whose<'_>, version: i32, why: &str) -> Result<(), Failure> {
         let (store, now) = (self.store()?, self.now());
-        let account = AccountId::new(IntegrationKind::Calendar, calendar.integration_id.clone());
-        let details = json!({"provider": calendar.provider});
-        let message = format!("disconnected: {why}");
+        let Whose { account, organizer, provider } = whose;
         let entry = LogEntry {
             id: liaison_queue::JobId::generate().to_string(),
             log_type: "disconnected".to_owned(),
+            integration_type: account.kind.as_str().to_owned(),
+            integration_id: Some(account.id.clone()),
+            organizer_id: Some(organizer.to_owned()),
+            message: format!("disconnected: {why}"),
+            details: Some(json!({"provider": provider}).to_string()),
             created_at: now,
-            ..line(calendar, message, false, &details)
+            ..LogEntry::default()
         };
         let line = liaison_store::Line { entry, job_id: Some(self.id.to_string()) };
-        let begun =
-            store.disconnect(&account, calendar.version, why, now, line).await.map_err(|fault| again(&fault))?;
+        let begun = store.disconnect(&account, version, why, now, line).await.map_err(|fault| again(&fault))?;
         match begun {
             Some(episode) => self.tell(&account, episode, "disconnected").await,
             // Somebody else did, and tells.
             None => Ok(()),
+        }
+    }
+
+    /// Whoever disconnected this account may have died before the owner was told. An operator who did has forgotten its
+    /// tokens, and told whom he wanted to.
+    pub(crate) async fn tell_again(&self, account: &Integration) -> Result<(), Failure> {
+        match account.disconnected_at {
+            Some(since) if self.now() - since < TELL_AGAIN => {}
+            Some(_) | None => return Ok(()),
+        }
+        let id = account.account();
+        match self.store()?.grant(&id).await {
+            Ok(Some(grant)) if grant.access_token.is_some() => {
+                self.tell(&id, account.disconnects, "disconnected").await
+            }
+            // Tokens that no key opens are whose they were; whoever uses them says so.
+            Ok(_) | Err(StoreError::SealedColumn { .. }) => Ok(()),
+            Err(fault) => Err(again(&fault)),
         }
     }
 
@@ -263,8 +313,8 @@ pub(crate) fn has_password(entry: &Entry) -> bool {
     matches!(entry.name, "caldav" | "apple")
 }
 
-fn disconnected(calendar: &CalendarSync) -> String {
-    format!("calendar:{} is disconnected, its owner has to connect it again", calendar.integration_id)
+pub(super) fn disconnected(account: &AccountId) -> String {
+    format!("{account} is disconnected, its owner has to connect it again")
 }
 
 #[cfg(test)]

@@ -1,10 +1,14 @@
 //! A call to the provider of an account: with a token that is good, under the provider's limits, and counted.
 //!
-//! The limits are passed right before the call, when its token is there. Who has to wait for either has asked nothing.
+//! The limits are passed right before the call, when its token is there. Who has to wait for either has asked nothing. An
+//! account whose owner has to connect it again is disconnected here, as `calling.rs` says.
 
 use std::{
     future::Future,
-    sync::atomic::{AtomicI32, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI32, Ordering},
+    },
     time::Duration,
 };
 
@@ -16,7 +20,7 @@ use tracing::warn;
 
 use super::{
     Context, Denied, Gate, Secret,
-    calling::{LIMITED, has_password, outcome},
+    calling::{LIMITED, disconnected, has_password, outcome},
     hosts::Does,
     limits::Permits,
 };
@@ -99,13 +103,14 @@ impl Context {
         T: Send,
         F: Future<Output = Result<T, Fault>> + Send,
     {
-        let calls = AtomicI32::new(0);
+        let (calls, used) = (AtomicI32::new(0), Mutex::new(None));
         let gate = self.gate(account);
-        let (open, call, count, gate) = (&open, &call, &calls, &gate);
+        let (open, call, count, gate, using) = (&open, &call, &calls, &gate, &used);
         let id = account.account();
         let asked = self.with_token(&id, move |token| async move {
             let visit = self.visit(&account.provider, server, Does::Write)?;
             let _permits = self.pass_soon(account, what).await?;
+            *using.lock().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
             let client = match open(token, gate.clone()) {
                 Ok(client) => client,
                 Err(fault) => return Ok(Err(fault)),
@@ -139,9 +144,22 @@ impl Context {
             self.told_by_provider(account, what, wait).await.map_err(Trouble::NotAsked)?;
         }
         self.count(account, calls.into_inner(), limited).await;
-        match asked {
-            Ok(answered) => answered.map_err(Trouble::Answered),
-            Err(failure) => Err(Trouble::NotAsked(failure)),
+        match (asked, used.into_inner().unwrap_or_else(PoisonError::into_inner)) {
+            (Ok(Err(Fault::Reconnect { why })), Some(token)) => Err(self.disconnecting(account, &token, why).await),
+            (Ok(answered), _) => answered.map_err(Trouble::Answered),
+            (Err(failure), _) => Err(Trouble::NotAsked(failure)),
+        }
+    }
+
+    /// Its owner has to connect the account again, and is told; unless somebody has just done so.
+    async fn disconnecting(&self, account: &Integration, token: &AccessToken, why: String) -> Trouble {
+        match self.refused(account, token, &why).await {
+            Ok(true) => {
+                let why = format!("{}: {why}", disconnected(&account.account()));
+                Trouble::Answered(Fault::Reconnect { why })
+            }
+            Ok(false) => Trouble::Answered(Fault::Retry { after: None, why }),
+            Err(failure) => Trouble::NotAsked(failure),
         }
     }
 

@@ -269,7 +269,8 @@ impl TokenKeeper {
         let row = &grant.integration;
         if let Some(since) = row.disconnected_at {
             // Forgotten tokens are an operator's doing, who has told whom he wanted to.
-            if grant.refresh_token.is_some() && ctx.now() - since < TELL_AGAIN {
+            let has_tokens = grant.access_token.is_some() || grant.refresh_token.is_some();
+            if has_tokens && ctx.now() - since < TELL_AGAIN {
                 self.tell(account, row.disconnects, "disconnected").await.map_err(NoToken::Failed)?;
             }
             let why = row.disconnected_reason.clone().unwrap_or_default();

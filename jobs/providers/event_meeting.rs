@@ -94,7 +94,7 @@ impl Meetings for EventMeetings {
 
     fn remove<'a>(&'a self, id: &'a str) -> Answering<'a, ()> {
         // The invitations are the booking's, and so is the word that it is off.
-        self.writer.remove(id, false)
+        self.writer.remove_meeting(id)
     }
 
     fn find<'a>(&'a self, key: &'a EventKey, around: Window) -> Answering<'a, Option<Meeting>> {

@@ -183,6 +183,30 @@ impl Google {
         }
     }
 
+    /// Nobody is told of it. If somebody invites guests in this very moment, it is looked at again.
+    async fn unmeet(&self, id: &str) -> Result<(), Fault> {
+        let event = match self.read(id).await {
+            Err(Fault::Gone { .. }) => return Ok(()),
+            event => event?,
+        };
+        let ask = if body::has_guests(&event) {
+            if event["conferenceData"].is_null() {
+                return Ok(());
+            }
+            writing(self.event(Method::PATCH, id).body(json!({"conferenceData": null})), false)
+        } else {
+            self.event(Method::DELETE, id).query("sendUpdates", told(false))
+        };
+        let reply = self.session.ask(ask.if_match(version(&event))).await?;
+        if reply.is_success() {
+            return Ok(());
+        }
+        match trouble::of(&self.session, &reply) {
+            Fault::Gone { .. } => Ok(()),
+            fault => Err(fault),
+        }
+    }
+
     fn made(&self, event: &Value, with_meeting: bool) -> Result<Made, Fault> {
         let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
         let id = text("id").ok_or_else(|| Fault::Retry {
@@ -228,6 +252,10 @@ impl CalendarWriter for Google {
 
     fn remove<'a>(&'a self, id: &'a str, tell_attendees: bool) -> Answering<'a, ()> {
         Box::pin(self.delete(id, tell_attendees))
+    }
+
+    fn remove_meeting<'a>(&'a self, id: &'a str) -> Answering<'a, ()> {
+        Box::pin(self.unmeet(id))
     }
 
     fn look<'a>(&'a self, id: &'a str) -> Answering<'a, Made> {

@@ -13,7 +13,7 @@ use super::units::{parse_duration, show_duration};
 const DAY: Duration = Duration::from_hours(24);
 pub(crate) const DEFAULT_KEEP: Keep = Keep::For(Duration::from_hours(90 * 24));
 pub(crate) const MIN_KEEP: Keep = Keep::For(DAY);
-/// Ids of jobs may be remembered for a week, and a run tells that its job is done.
+/// Ids of jobs may be remembered for a week, and a run tells that its job is done; a booking's rows, what became of it.
 pub(crate) const MIN_KEEP_RUNS: Keep = Keep::For(liaison_jobs::RUNS_KEPT_AT_LEAST);
 pub(crate) const MAX_KEEP: Keep = Keep::Ever;
 pub(crate) const DEFAULT_BATCH: Duration = Duration::from_millis(50);
@@ -35,7 +35,7 @@ impl Retention {
     pub(super) fn read(reader: &mut Reader) -> Self {
         let mut from = reader.section("retention");
         let keep = |from: &mut Section<'_>, class: Class, meaning: &'static str| {
-            let least = if class == Class::JobRuns { MIN_KEEP_RUNS } else { MIN_KEEP };
+            let least = if class.tells_late_jobs() { MIN_KEEP_RUNS } else { MIN_KEEP };
             let key = Key::new(class.as_str(), meaning).default(DEFAULT_KEEP).within(least..=MAX_KEEP);
             (class, from.value(key))
         };
@@ -47,6 +47,9 @@ impl Retention {
                 keep(&mut from, Class::DeadLetters, "How long jobs that were given up can be revived."),
                 keep(&mut from, Class::ScheduleTicks, "How long the ticks of the schedule are kept."),
                 keep(&mut from, Class::Notifications, "How long it is known who was told what."),
+                keep(&mut from, Class::Meetings, "How long meetings are known once their booking is over."),
+                keep(&mut from, Class::ExternalEvents, "How long events of bookings are known once these are over."),
+                keep(&mut from, Class::RemovedBookings, "How long it is known that a booking was taken out."),
             ],
             export_folder: from.optional(Key::new(
                 "export_folder",

@@ -1,6 +1,8 @@
 //! What is known of each class, and the SQL that follows from it. The row is `t` everywhere, and `$1` is the time before
 //! which a row is old.
 
+mod bookings;
+
 use super::Class;
 
 /// What a column holds, as far as it matters for exporting it.
@@ -31,6 +33,9 @@ impl Class {
         match self {
             Self::WebhookDeliveries => &DELIVERIES,
             Self::Notifications => &NOTIFICATIONS,
+            Self::ExternalEvents => &bookings::EVENTS,
+            Self::RemovedBookings => &bookings::REMOVED,
+            Self::Meetings => &bookings::MEETINGS,
             Self::DeadLetters => &LETTERS,
             Self::JobRuns => &RUNS,
             Self::ScheduleTicks => &TICKS,
@@ -210,7 +215,13 @@ impl Sql {
     pub(super) fn page(&self, whole: bool, limit: u32) -> String {
         let Shape { key, time, needed, .. } = self.shape;
         let (table, held) = (self.class.as_str(), self.held());
-        let (first, run) = (key[0].0, if self.class == Class::JobRuns { "t.run" } else { "0" });
+        // What tells rows of one time apart: one text, and of runs their number.
+        let first = if self.class == Class::ExternalEvents {
+            "t.booking_id || '/' || t.integration_id".to_owned()
+        } else {
+            format!("t.{}", key[0].0)
+        };
+        let run = if self.class == Class::JobRuns { "t.run" } else { "0" };
         let keys: Vec<String> = key.iter().map(|(name, _)| format!("t.{name}")).collect();
         let keys = if self.sqlite {
             format!("json_array({})", keys.join(", "))
@@ -220,13 +231,13 @@ impl Sql {
         let row = if whole { self.row() } else { "NULL".to_owned() };
         // Ticks have no index by time: they are walked through by their key, past those that are young.
         let (after, order) = if self.class == Class::ScheduleTicks {
-            (format!("$2 IS NOT NULL AND (t.{first}, t.{time}, {run}) > ($3, $2, $4)"), format!("t.{first}, t.{time}"))
+            (format!("$2 IS NOT NULL AND ({first}, t.{time}, {run}) > ($3, $2, $4)"), format!("{first}, t.{time}"))
         } else {
-            (format!("(t.{time}, t.{first}, {run}) > ($2, $3, $4)"), format!("t.{time}, t.{first}, {run}"))
+            (format!("(t.{time}, {first}, {run}) > ($2, $3, $4)"), format!("t.{time}, {first}, {run}"))
         };
         let order = order.trim_end_matches(", 0");
         format!(
-            "SELECT {keys} AS key, t.{time} AS at, t.{first} AS first, {run} AS run, {row} AS whole
+            "SELECT {keys} AS key, t.{time} AS at, {first} AS first, {run} AS run, {row} AS whole
              FROM {table} t
              WHERE t.{time} < $1 AND {after} AND NOT ({needed}) AND NOT ({held})
              ORDER BY {order} LIMIT {limit}"
@@ -337,7 +348,8 @@ impl Sql {
             // Stored as `2026-11-28 17:24:36.123456`, with as many digits as it takes.
             (Time, true) => format!("replace({column}, ' ', 'T') || 'Z'"),
             (Time, false) => format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"),
-            (Sealed, true) => format!("lower(hex({column}))"),
+            // Of nothing it makes an empty text.
+            (Sealed, true) => format!("nullif(lower(hex({column})), '')"),
             (Sealed, false) => format!("encode({column}, 'hex')"),
         }
     }

@@ -135,6 +135,39 @@ fn a_held_letter_is_not_discarded_by_hand_either() {
 }
 
 #[test]
+fn meetings_go_when_their_booking_is_over_and_none_of_the_future_does() {
+    for house in [House::sqlite(), House::postgres()] {
+        let house = house.set("LIAISON_RETENTION__MEETINGS", "30d");
+        let past = Past::of(&house);
+        for (booking, ended, written) in
+            [("over", 40, 100), ("of-last-week", 5, 100), ("over-and-changed", 40, 2), ("to-come", -40, 100)]
+        {
+            past.meeting(booking, ended, written);
+        }
+        let there = || {
+            let list = house.json(&["meetings", "list"]);
+            let ids =
+                list.as_array().expect("a list").iter().filter_map(|row| row["booking_id"].as_str().map(str::to_owned));
+            ids.collect::<BTreeSet<String>>()
+        };
+        let of = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+        house.json(&["cleanup", "--yes"]);
+        assert_eq!(there().len(), 4, "nobody knows what a long silence left behind");
+        past.done("since-then", 1);
+        let looked = house.json(&["cleanup", "--dry-run", "--class", "meetings"]);
+        assert_eq!((&looked[0]["would_go"], &looked[0]["needed"]), (&1.into(), &2.into()), "{looked}");
+        let worker = house.worker();
+        let done = clean(&house, "real", "{}");
+        assert_eq!(of_class(&done["sum"]["classes"], "meetings")["deleted"], 1, "{done}");
+        assert_eq!(there(), of(&["of-last-week", "over-and-changed", "to-come"]));
+        // Whoever was asked to make one may come a week late, whatever an operator says.
+        clean(&house, "harder", r#"{"older_than": "1d"}"#);
+        assert_eq!(there(), of(&["of-last-week", "over-and-changed", "to-come"]));
+        worker.stop();
+    }
+}
+
+#[test]
 fn nothing_is_deleted_where_nobody_can_be_asked() {
     let house = House::sqlite();
     let past = Past::of(&house);

@@ -3,7 +3,7 @@
 use std::{io::Write as _, process::Stdio};
 
 use liaison_sandbox::{GoogleServer, MicrosoftServer, WebexServer, ZoomServer};
-use liaison_store::{DatabaseUrl, KeyRing, Meeting, Store, StoreOptions, VideoAccount};
+use liaison_store::{DatabaseUrl, ExternalEvent, KeyRing, Meeting, Store, StoreOptions, VideoAccount};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -147,7 +147,7 @@ impl City {
         runs.as_array().expect("a list").iter().filter(of).count()
     }
 
-    fn with_store<T>(&self, look: impl AsyncFnOnce(Store) -> T) -> T {
+    pub(super) fn with_store<T>(&self, look: impl AsyncFnOnce(Store) -> T) -> T {
         let url: DatabaseUrl = self.house.postgres_url().parse().expect("a URL");
         let keys = std::fs::read_to_string(self.house.path("key")).expect("the key");
         self.runtime.block_on(async {
@@ -164,10 +164,20 @@ impl City {
         self.with_store(async |store| store.video_account(id).await.expect("read").expect("an account"))
     }
 
+    /// The events of a booking, as we know them.
+    pub(super) fn events(&self, booking: &str) -> Vec<ExternalEvent> {
+        self.with_store(async |store| store.external_events(booking).await.expect("read"))
+    }
+
+    /// In a word, how an account is.
+    pub(super) fn state(&self, id: &str) -> Value {
+        self.house.json(&["integrations", "show", id])["state"].clone()
+    }
+
     /// Wait until the events of a booking stand so, by their accounts.
     pub(super) fn until_events_are(&self, booking: &str, expected: &[(&str, &str)]) {
         until(&format!("the events of {booking} are {expected:?}"), || {
-            let events = self.with_store(async |store| store.external_events(booking).await.expect("read"));
+            let events = self.events(booking);
             let there = events.iter().map(|event| (event.integration_id.as_str(), event.status.as_str()));
             there.eq(expected.iter().copied())
         });

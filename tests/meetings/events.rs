@@ -147,3 +147,59 @@ fn a_calendar_that_is_away_keeps_no_other_from_its_event() {
     assert!(city.standing("google", "g").is_empty());
     drop(worker);
 }
+
+#[test]
+fn guests_are_told_once_that_it_is_off_whichever_is_taken_away_first() {
+    for meeting_first in [true, false] {
+        let city = City::new(House::sqlite());
+        city.video("v", "google_meet");
+        city.calendar("g", "google");
+        // The same user's.
+        city.google.desk().admit("sandbox-token-g", "v");
+        let worker = city.house.worker();
+        city.run("link", "generate_meeting_link", &write(1, 9));
+        city.run("event", "create_calendar_event", &write(1, 9));
+        city.until_events_are("b-1", &[("g", "created")]);
+        let told = || city.google.mails().into_iter().map(|(what, _)| what).collect::<Vec<_>>();
+        assert_eq!(told().len(), 1, "they are invited: {:?}", told());
+        let no_meeting = || {
+            city.run(
+                "off",
+                "generate_meeting_link",
+                &json!({"booking": {"id": "b-1", "version": 2}, "cancelled": true}),
+            );
+        };
+        if meeting_first {
+            no_meeting();
+            let there = city.standing("google", "v");
+            assert!(there.len() == 1 && there[0]["hangoutLink"].is_null(), "the event is the booking's: {there:?}");
+            assert_eq!(told().len(), 1, "nobody is told of the meeting alone");
+        }
+        city.run("out", "remove_calendar_event", &json!({"booking_id": "b-1"}));
+        city.until_events_are("b-1", &[("g", "removed")]);
+        if !meeting_first {
+            no_meeting();
+        }
+        assert!(city.standing("google", "v").is_empty());
+        assert_eq!((told().len(), told().last().map(String::as_str)), (2, Some("called off")), "{:?}", told());
+        worker.stop();
+    }
+}
+
+#[test]
+fn a_calendar_whose_owner_has_to_connect_it_again_is_disconnected_and_told_of_once() {
+    let city = city(House::sqlite());
+    city.google.no_permission();
+    let worker = city.house.worker();
+    city.run("one", "create_calendar_event", &write(1, 9));
+    until("one is given up", || city.house.count("dead") == 1);
+    city.until_events_are("b-1", &[("g", "failed"), ("o", "created")]);
+    assert_eq!((city.state("g"), city.state("o")), (json!("disconnected"), json!("connected")));
+    let notice = "notify:calendar:g:1:disconnected";
+    until("its owner is told", || !city.house.runs(notice).is_empty());
+    // The next one leaves it alone.
+    city.run("two", "create_calendar_event", &write(2, 15));
+    until("the other has it", || city.events("b-1").iter().any(|event| event.version == 2));
+    assert_eq!((city.house.count("dead"), city.house.runs(notice).len()), (1, 1));
+    city.tells_no_secret(&worker.stop());
+}

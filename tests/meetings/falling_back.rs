@@ -1,9 +1,11 @@
 //! When one provider cannot be had, the next one makes the meeting, and the reason is written down.
 
+use chrono::DateTime;
 use liaison_sandbox::Trouble;
+use liaison_store::{AccountId, IntegrationKind, LogEntry};
 use serde_json::{Value, json};
 
-use super::{City, city::booking};
+use super::{City, city::booking, overtaking::settles};
 use crate::support::{House, until};
 
 /// Zoom is wanted most, Webex next; whoever cannot be had is given up at once.
@@ -129,6 +131,67 @@ fn what_was_left_elsewhere_goes_while_the_meeting_itself_cannot_be_removed() {
     until("the first is gone", || city.zoom.meetings().is_empty());
     assert_eq!(city.webex.meetings().len(), 1);
     drop(worker);
+}
+
+#[test]
+fn an_account_whose_owner_has_to_connect_it_again_is_disconnected_and_the_next_is_asked() {
+    let city = city();
+    city.webex.desk().script("POST", "meetings", [Trouble::Status(403)]);
+    let worker = city.house.worker();
+    let wanted = |id: &str| json!({"booking": booking(id, 1, 9), "providers": ["webex", "zoom"]});
+    let made = city.run("one", "generate_meeting_link", &wanted("b-1"));
+    let why = made["fell_back_from"][0]["reason"].as_str().unwrap_or_default();
+    assert!(made["provider"] == "zoom" && why.contains("video:w is disconnected"), "{made}");
+    assert_eq!((city.state("w"), city.state("z")), (json!("disconnected"), json!("connected")));
+    let notice = "notify:video:w:1:disconnected";
+    until("its owner is told", || !city.house.runs(notice).is_empty());
+    let calls = city.webex.desk().calls();
+    assert_eq!(city.run("two", "generate_meeting_link", &wanted("b-2"))["provider"], "zoom");
+    assert_eq!((city.webex.desk().calls(), city.house.runs(notice).len()), (calls, 1), "not asked, and told once");
+    city.tells_no_secret(&worker.stop());
+}
+
+#[test]
+fn an_owner_whom_nobody_told_because_the_process_died_is_told_by_the_next_job() {
+    let city = city();
+    let account = AccountId::new(IntegrationKind::Video, "w");
+    let now = DateTime::from_timestamp(city.house.redis.ask::<Vec<i64>>(&["TIME"])[0], 0).expect("a time");
+    let line = LogEntry { id: "line".to_owned(), created_at: now, ..LogEntry::default() };
+    city.with_store(async |store| {
+        let version = store.grant(&account).await.expect("read").expect("an account").integration.version;
+        let begun = store.disconnect(&account, version, "it was refused", now, line.into()).await.expect("write");
+        assert_eq!(begun, Some(1));
+    });
+    let worker = city.house.worker();
+    assert_eq!(city.run("one", "generate_meeting_link", &wanted(1))["provider"], "zoom");
+    until("its owner is told", || !city.house.runs("notify:video:w:1:disconnected").is_empty());
+    worker.stop();
+}
+
+#[test]
+fn who_returns_to_an_account_finds_the_meeting_that_nobody_has_taken_away_yet() {
+    let city = city();
+    city.zoom.desk().script("POST", "meetings", [Trouble::LostAnswer]);
+    // Whoever is to take it away comes too late for that.
+    city.zoom.desk().script("GET", "meetings", [Trouble::Status(503)]);
+    let worker = city.house.worker();
+    assert_eq!(city.run("one", "generate_meeting_link", &wanted(1))["provider"], "webex");
+    until("the job that takes it away waits", || city.zoom.desk().calls_of("GET", "meetings") > 0);
+    city.webex.desk().script("PATCH", "meetings", [Trouble::Status(400)]);
+    city.webex.desk().script("PUT", "meetings", [Trouble::Status(400)]);
+    let back = city.run("two", "generate_meeting_link", &wanted(2));
+    assert_eq!(back["provider"], "zoom", "{back}");
+    until("nothing is left at the other", || city.webex.meetings().is_empty());
+    let waiting = city.house.json(&["jobs", "list", "--state", "scheduled"]);
+    for id in waiting.as_array().expect("a list").iter().filter_map(|job| job["id"].as_str()) {
+        city.house.cli(&["jobs", "run-now", id]);
+    }
+    settles(&city);
+    let there = city.zoom.meetings();
+    assert_eq!(there.len(), 1, "{there:?}");
+    assert_eq!(city.row("b-1").external_id.as_deref(), back["id"].as_str());
+    assert!(there[0].to_string().contains(back["id"].as_str().expect("an id")), "{there:?}");
+    worker.stop();
 }
 
 /// Meet is wanted most, and Zoom next.

@@ -105,6 +105,11 @@ fn emails(attendees: &Value) -> Vec<String> {
     emails
 }
 
+/// Whether anybody but its organizer is invited.
+pub(super) fn has_guests(event: &Value) -> bool {
+    !emails(&event["attendees"]).is_empty()
+}
+
 /// A list of attendees is replaced whole: whoever stays keeps the answer that was given.
 fn keep_answers(wanted: &mut Value, there: Option<&Value>) {
     let known = there.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

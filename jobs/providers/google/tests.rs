@@ -237,6 +237,45 @@ async fn a_booking_and_its_meeting_are_one_event_whichever_is_written_first() {
 }
 
 #[tokio::test]
+async fn a_meeting_goes_with_its_event_unless_guests_were_invited_to_that() {
+    let meeting = Draft { with_meeting: true, tell_attendees: false, ..draft() };
+    let (server, client) = town().await;
+    let made = client.create(&meeting).await.unwrap();
+    for _ in 0..2 {
+        client.remove_meeting(&made.id).await.unwrap();
+    }
+    assert!(server.events(ANN).is_empty() && server.mails().is_empty());
+
+    let made = client.create(&meeting).await.unwrap();
+    client.update(&made.id, None, &draft()).await.unwrap();
+    let told = server.mails().len();
+    for _ in 0..2 {
+        client.remove_meeting(&made.id).await.unwrap();
+    }
+    let events = server.events(ANN);
+    assert!(events.len() == 1 && events[0]["hangoutLink"].is_null(), "{events:?}");
+    assert!(events[0]["attendees"][0]["email"] == "guest@example.com" && server.mails().len() == told);
+}
+
+#[tokio::test]
+async fn a_meeting_to_whose_event_somebody_invites_right_now_is_looked_at_again() {
+    let (server, client) = town().await;
+    let made = client.create(&Draft { with_meeting: true, tell_attendees: false, ..draft() }).await.unwrap();
+    server.desk().script("DELETE", "/events/", [Trouble::Slow(Duration::from_millis(200))]);
+    let before = server.desk().calls();
+    let meanwhile = async {
+        server.desk().asked(before + 2).await;
+        let mut event = server.events(ANN).remove(0);
+        event["attendees"] = json!([{"email": "guest@example.com"}]);
+        server.put(ANN, event);
+    };
+    let (removed, ()) = tokio::join!(client.remove_meeting(&made.id), meanwhile);
+    assert!(matches!(removed, Err(Fault::Conflict { .. })), "{removed:?}");
+    client.remove_meeting(&made.id).await.unwrap();
+    assert_eq!(server.events(ANN).len(), 1, "it is somebody's by now");
+}
+
+#[tokio::test]
 async fn an_older_draft_is_told_from_a_newer_one_and_nothing_is_written_twice() {
     let (server, client) = town().await;
     let first = client.create(&draft()).await.unwrap();

@@ -45,11 +45,6 @@ impl Stand<Google> {
         self.provider().no_permission = true;
     }
 
-    /// Whoever asks has consented to nothing any more.
-    pub fn no_permission(&self) {
-        self.google.lock().no_permission = true;
-    }
-
     /// How many meetings were made.
     #[must_use]
     pub fn conferences(&self) -> u32 {

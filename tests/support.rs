@@ -8,9 +8,9 @@ pub(crate) mod machine;
 #[path = "../store/test_postgres.rs"]
 pub(crate) mod postgres;
 pub(crate) mod proxy;
-pub(crate) mod records;
 #[path = "../jobs/providers/caldav/test_radicale.rs"]
 pub(crate) mod radicale;
+pub(crate) mod records;
 pub(crate) mod redis;
 pub(crate) mod servers;
 pub(crate) mod systemd;

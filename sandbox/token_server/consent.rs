@@ -97,7 +97,7 @@ mod tests {
 
     async fn ask(server: &TokenServer, head: &str, body: &str) -> String {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(server.listening.address()).await.unwrap();
         let text = format!("{head} HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         stream.write_all(text.as_bytes()).await.unwrap();
         let mut answer = String::new();

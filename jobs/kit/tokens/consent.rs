@@ -18,7 +18,7 @@ use super::{
     exchange::{Given, client, give},
     provider::KnownProvider,
 };
-use crate::kit::{Secret, mailer::digest};
+use crate::kit::{Secret, digest};
 
 /// Twice what the standard asks for.
 const STATE_BYTES: u32 = 32;

@@ -28,7 +28,7 @@ pub(super) fn held<'a>(
     if legal_holds::table.count().get_result::<i64>(connection)? == 0 {
         return Ok(Vec::new());
     }
-    let ids = serde_json::Value::from_iter(ids).to_string();
+    let ids = ids.collect::<serde_json::Value>().to_string();
     let sql = |words: &str| include_str!("held.sql").replace("/*ids*/", words);
     match connection {
         AnyConnection::Sqlite(connection) => {

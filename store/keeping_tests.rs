@@ -10,8 +10,7 @@ use crate::connection::{AnyConnection, Purpose};
 use crate::recording_tests::{at, exit, record};
 use crate::test_database::{TestDatabase, on_both};
 use crate::{
-    Class, DatabaseUrl, Exit, Fact, Hold, HoldScope, KeyRing, LogEntry, LogFilter, RunOutcome, SealedColumn, Store,
-    StoreOptions,
+    Class, DatabaseUrl, Hold, HoldScope, KeyRing, LogEntry, LogFilter, RunOutcome, SealedColumn, Store, StoreOptions,
 };
 
 /// All that the tests write is older than this, unless they say otherwise.
@@ -68,29 +67,6 @@ async fn log_ids(store: &Store) -> BTreeSet<String> {
 
 fn set(words: &[&str]) -> BTreeSet<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
-}
-
-#[test]
-fn a_held_letter_is_not_discarded_and_its_holds_are_named() {
-    on_both(&async |database| {
-        let store = database.store().await;
-        let mut exits: Vec<Exit> = ["free", "held", "touched"].map(|id| exit(id, 1, RunOutcome::Dead)).into();
-        exits[2].facts.push(Fact::Log(line("of-touched", "a", 0)));
-        store.record(exits).await.expect("record");
-        for (scope, key) in [(HoldScope::Job, "held"), (HoldScope::Organizer, "a"), (HoldScope::Booking, "other")] {
-            store.hold(hold(scope, key), format!("hold-{key}")).await.expect("hold");
-        }
-        let all = || ["free", "held", "touched", "unknown"].map(|id| (id.to_owned(), 1)).to_vec();
-        let discarded = store.discard_dead_letters(all()).await.expect("discard");
-        let held: Vec<_> = discarded.held.iter().map(|held| (held.job_id.as_str(), held.scope.as_str())).collect();
-        assert_eq!((discarded.letters, held), (1, vec![("held", "job"), ("touched", "organizer")]));
-        assert!(store.dead_letter("held").await.expect("read").is_some());
-        assert!(store.dead_letter("free").await.expect("read").is_none());
-        let by = || ("ada".to_owned(), String::new());
-        store.release(HoldScope::Job, "held", by(), at(9), "r".to_owned()).await.expect("release");
-        let discarded = store.discard_dead_letters(all()).await.expect("discard");
-        assert_eq!((discarded.letters, discarded.held.len()), (1, 1));
-    });
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Times are `Timestamp` on both backends, always UTC: `PostgreSQL`'s columns are TIMESTAMPTZ, and every connection
 //! runs in the UTC zone, so the two read the same.
+//!
+//! Long because every table stands in it.
 
 diesel::table! {
     job_runs (job_id, run) {

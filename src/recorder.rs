@@ -210,7 +210,8 @@ impl Recorder {
                 let _ = observer.send(run);
             }
             if let Recorded::Refused { reason, facts } = recorded
-                && !self.record_without_texts(&job, &after, &reason, facts).await
+                // Boxed: it is rare, and would make every future around it larger.
+                && !Box::pin(self.record_without_texts(&job, &after, &reason, facts)).await
             {
                 Settlement::snooze(job, self.shares.now().plus(REFUSED_AGAIN)).send();
                 continue;

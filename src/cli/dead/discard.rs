@@ -74,13 +74,13 @@ impl Kept {
     fn take(&mut self, held: Vec<HeldLetter>, each: bool, json: bool) -> BTreeSet<String> {
         let mut ids = BTreeSet::new();
         for HeldLetter { job_id, scope, key } in held {
-            let hold = format!("{scope} {}", words::plain(&key));
+            let whose = format!("{scope} {}", words::plain(&key));
             if ids.insert(job_id.clone()) {
                 self.letters += 1;
                 if json {
                     answer::json(&json!({"id": job_id, "status": "held", "hold": {"scope": scope, "key": key}}));
                 } else if each {
-                    answer::note(&format!("{}: stays, held by the legal hold on {hold}", words::plain(&job_id)));
+                    answer::note(&format!("{}: stays, held by the legal hold on {whose}", words::plain(&job_id)));
                 }
             }
             *self.by.entry((scope, key)).or_default() += 1;

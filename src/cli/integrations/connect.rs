@@ -62,7 +62,7 @@ pub(crate) struct ConnectArgs {
     /// Connect it although its owner did not consent to all of them
     #[arg(long)]
     allow_missing_scopes: bool,
-    /// Where on this machine to wait for the owner to come back [default: where redirect_url is, else 127.0.0.1:8719]
+    /// Where on this machine to wait for the owner to come back [default: that of the configuration, else 127.0.0.1:8719]
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "paste")]
     listen: Option<SocketAddr>,
     /// Read the address at which the owner's browser ended from standard input, and listen nowhere
@@ -323,8 +323,8 @@ impl Errand<'_> {
             let envelope = first_sync(id, &queue.parse().map_err(|why: String| anyhow!(why))?);
             let receipts = self.app.producer().enqueue(&[envelope]).await?;
             match receipts.into_iter().next() {
-                Some(Receipt::Queued { id, .. }) => Ok(id.to_string()),
-                Some(Receipt::Duplicate { of, .. }) => Ok(of.to_string()),
+                Some(Receipt::Queued { id, .. }) => Ok(id),
+                Some(Receipt::Duplicate { of, .. }) => Ok(of),
                 Some(Receipt::Rejected { reason }) => bail!(reason),
                 None => bail!("Redis did not say"),
             }

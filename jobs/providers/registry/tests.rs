@@ -62,8 +62,12 @@ fn what_an_owner_has_to_consent_to_follows_from_what_the_account_is_for() {
     use IntegrationKind::{Calendar, Video};
     let of = |name, kind| account_at(name, kind).unwrap_or_else(|why| panic!("{name}: {why}"));
     for (name, kind, scopes) in [
-        ("outlook", Calendar, &["offline_access", "Calendars.ReadWrite"][..]),
-        ("microsoft_teams", Video, &["offline_access", "Calendars.ReadWrite", "OnlineMeetings.ReadWrite"]),
+        ("outlook", Calendar, &["offline_access", "Calendars.ReadWrite", "MailboxSettings.Read"][..]),
+        (
+            "microsoft_teams",
+            Video,
+            &["offline_access", "Calendars.ReadWrite", "MailboxSettings.Read", "OnlineMeetings.ReadWrite"],
+        ),
         ("google", Calendar, &["https://www.googleapis.com/auth/calendar.events"]),
         ("google_meet", Video, &["https://www.googleapis.com/auth/calendar.events"]),
         ("zoom", Video, &["meeting:read", "meeting:write", "user:read"]),

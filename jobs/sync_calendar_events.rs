@@ -142,8 +142,10 @@ impl Provider<'_> {
         if self.settled.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
-        let (store, server) = (self.ctx.store()?, self.calendar.server_url.as_deref());
-        store.calendar_was_found(&self.calendar.integration_id, server, &found).await.map_err(|fault| again(&fault))
+        let (calendar, server) = (self.calendar, self.calendar.server_url.as_deref());
+        let of = (calendar.provider_user_id.as_deref(), server);
+        let noted = self.ctx.store()?.calendar_was_found(&calendar.integration_id, of, &found).await;
+        noted.map_err(|fault| again(&fault))
     }
 }
 
@@ -173,7 +175,9 @@ async fn finish(ctx: &Context, calendar: &CalendarSync, report: &Report) -> Outc
         "status": "synced", "round": kind, "pages": pages, "changed": changed, "odd": odd, "restarts": restarts,
     });
     if *changed > 0 || kind == "full" {
-        let message = format!("{kind} round of {pages} pages: {changed} events changed, {odd} cannot be understood");
+        let (page, event) =
+            (if *pages == 1 { "page" } else { "pages" }, if *changed == 1 { "event" } else { "events" });
+        let message = format!("{kind} round of {pages} {page}: {changed} {event} changed, {odd} cannot be understood");
         ctx.log(line(calendar, message, true, &result));
     }
     Ok(Done(Some(result)))
@@ -212,7 +216,8 @@ async fn met(ctx: &Context, calendar: &CalendarSync, fault: Fault) -> Outcome {
     let is_its_own = match &fault {
         Fault::Gone { .. } | Fault::Refused { .. } | Fault::Unauthorized { .. } => true,
         // A server that its owner chose, and that is away for longer than all tries take: nobody else can mend that.
-        Fault::Retry { .. } => ctx.is_last_attempt && has_own_server(calendar),
+        // If nobody else answers either, it is our own way out that is broken.
+        Fault::Retry { .. } => ctx.is_last_attempt && has_own_server(calendar) && ctx.hears_others(calendar),
         Fault::Limited { .. }
         | Fault::Reconnect { .. }
         | Fault::Expired { .. }

@@ -64,10 +64,9 @@ pub(crate) fn is_known(config: &Config, name: &str) -> bool {
 
 /// The entry of the configuration that serves accounts which call their provider so.
 pub(crate) fn configured<'a>(config: &'a Config, name: &str) -> Option<&'a crate::config::Provider> {
-    let serves = |provider: &str| {
-        provider == name || KnownProvider::named(provider).is_some_and(|known| known.serves.contains(&name))
-    };
-    config.provider.iter().find(|provider| serves(&provider.name))
+    let serves = |provider: &str| KnownProvider::named(provider).is_some_and(|known| known.serves.contains(&name));
+    let of_its_own = config.provider.iter().find(|provider| provider.name == name);
+    of_its_own.or_else(|| config.provider.iter().find(|provider| serves(&provider.name)))
 }
 
 /// Where the jobs go that nobody names a queue for: into `default`, or the first that is served.

@@ -124,7 +124,7 @@ async fn keep(ctx: &Context, job: &CreateCalendarEvent, row: &mut ExternalEvent)
     let now = ctx.store()?.external_event(&row.booking_id, &row.integration_id).await;
     if let Ok(Some(mut now)) = now
         && now.turn != row.turn
-        && now.status == EventStatus::Removed
+        && matches!(now.status, EventStatus::Removing | EventStatus::Removed)
     {
         now.status = EventStatus::Removing;
         (now.external_id, now.etag) = (row.external_id.clone(), row.etag.clone());

@@ -24,6 +24,8 @@ pub(super) async fn run(ctx: &Context, version: i64, mut ledger: Ledger<'_>) -> 
             ledger.row.version = version;
             ledger.put().await?;
         }
+        // Whoever removed it may have died before that.
+        ledger.clean_up().await?;
         return Ok(Done(Some(json!({"skipped": "it was removed before"}))));
     }
     let is_there = ledger.may_be_there();

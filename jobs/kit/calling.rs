@@ -166,6 +166,11 @@ impl Context {
         })
     }
 
+    /// Whether there is a way out at all: another server than that of this calendar has answered lately.
+    pub(crate) fn hears_others(&self, calendar: &CalendarSync) -> bool {
+        self.services.hosts.hears_others(&host(&calendar.provider, calendar.server_url.as_deref()))
+    }
+
     fn later(&self, wait: Duration) -> Failure {
         Failure::Snooze { until: Millis::at(self.now()).plus(wait) }
     }

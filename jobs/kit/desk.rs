@@ -21,6 +21,7 @@ use tracing::warn;
 use super::{
     Context, Denied, Gate, Secret,
     calling::{LIMITED, disconnected, has_password, outcome},
+    gate::SOON,
     hosts::Does,
     limits::Permits,
 };
@@ -164,7 +165,7 @@ impl Context {
     }
 
     async fn pass_soon(&self, account: &Integration, what: What) -> Result<Permits, Failure> {
-        self.soon(|| self.pass_provider(account, what)).await
+        self.soon(SOON, || self.pass_provider(account, what)).await
     }
 
     /// For people who want to know how much an account is called. What cannot be noted is not worth a job.

@@ -22,8 +22,11 @@ use super::{
 };
 use crate::providers::{Fault, What};
 
-/// A limit for each second lets the next one pass within this time. Nobody waits longer in a slot.
-const SOON: Duration = Duration::from_secs(2);
+/// A limit for each second lets the next one pass within this time: nobody who has done nothing yet waits longer in a slot.
+pub(super) const SOON: Duration = Duration::from_secs(2);
+/// Who is in the middle of an operation waits longer: it would have to begin again, and spend the first request again, and
+/// of many who do so none would end.
+const INSIDE: Duration = Duration::from_secs(20);
 /// Between two questions, at the least.
 const LEAST: Duration = Duration::from_millis(10);
 
@@ -61,7 +64,7 @@ impl Gate {
             return Ok(());
         }
         for (key, rules) in &inner.rules {
-            let passed = inner.ctx.soon(|| inner.ctx.limits.pass(key, rules)).await;
+            let passed = inner.ctx.soon(INSIDE, || inner.ctx.limits.pass(key, rules)).await;
             if let Err(failure) = passed {
                 *inner.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
                 return Err(Fault::Limited { after: None, why: "a limit of ours holds".to_owned() });
@@ -96,11 +99,11 @@ impl Context {
 
     /// Pass, or come back later. What is over soon is waited for here, by as many as may: a job that makes two calls would
     /// spend the slot that it comes back for on the first of them, each time.
-    pub(super) async fn soon<T, F>(&self, ask: impl Fn() -> F) -> Result<T, Failure>
+    pub(super) async fn soon<T, F>(&self, patience: Duration, ask: impl Fn() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let (ends, mut seat) = (Instant::now() + SOON, None);
+        let (ends, mut seat) = (Instant::now() + patience, None);
         loop {
             let until = match ask().await {
                 Err(Failure::Snooze { until }) => until,

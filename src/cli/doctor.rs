@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Global, answer};
+use super::{Global, answer, words};
 use crate::{
     app::App,
     doctor::{self, Finding, Severity},
@@ -44,15 +44,15 @@ fn show(findings: &[Finding], all: bool, json: bool) {
     // The worst first.
     shown.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     for Finding { check, severity, place, what, remedy } in shown {
-        answer::line(&super::words::plain(&format!("{:<8}{:<20} {place}: {what}", severity.as_str(), check.as_str())));
+        answer::line(&words::plain(&format!("{:<8}{:<20} {place}: {what}", severity.as_str(), check.as_str())));
         if let Some(remedy) = remedy {
-            answer::line(&format!("{:<28} → {}", "", super::words::plain(remedy)));
+            answer::line(&format!("{:<28} → {}", "", words::plain(remedy)));
         }
     }
-    let count = |wanted| findings.iter().filter(|finding| finding.severity == wanted).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let (advice, well) = (count(Severity::Advice), count(Severity::Ok));
-    answer::line(&format!(
-        "{errors} errors, {warnings} warnings, {advice} pieces of advice; {well} looks found nothing"
-    ));
+    let count = |wanted| findings.iter().filter(|finding| finding.severity == wanted).count() as u64;
+    let errors = words::of(count(Severity::Error), "error");
+    let warnings = words::of(count(Severity::Warning), "warning");
+    let advice = words::of(count(Severity::Advice), "piece");
+    let well = words::of(count(Severity::Ok), "look");
+    answer::line(&format!("{errors}, {warnings}, {advice} of advice; {well} found nothing"));
 }

@@ -1,6 +1,7 @@
 //! `[[provider]]`: who gives tokens to the accounts of integrations, one entry for each.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use liaison_jobs::{
@@ -237,7 +238,7 @@ impl Setting for TokenUrl {
         }
         let parts = take_apart(text, rest)?;
         let [host] = parts.hosts[..] else { return Err(Fault::new("names no host, or several")) };
-        let is_here = ["localhost", "127.", "[::1]"].iter().any(|here| host.starts_with(here));
+        let is_here = is_here(host);
         match scheme.as_str() {
             "https" => Ok(Self(text.to_owned())),
             "http" if is_here => Ok(Self(text.to_owned())),
@@ -249,6 +250,17 @@ impl Setting for TokenUrl {
     fn show(&self) -> toml::Value {
         toml::Value::String(self.0.clone())
     }
+}
+
+/// `host`, with a port or without, is this machine by its spelling: a name that only begins so may lead anywhere.
+fn is_here(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(address) => address.split(']').next(),
+        None => host.split(':').next(),
+    };
+    name.is_some_and(|name| {
+        name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
 }
 
 #[derive(Clone, PartialEq)]
@@ -332,6 +344,8 @@ mod tests {
             (entry("name = \"acme\""), "token_url"),
             (entry("name = \"outlook\""), "name = \"microsoft\""),
             (entry("name = \"a\"\ntoken_url = \"http://a.example/t\""), "in clear to another machine"),
+            (entry("name = \"a\"\ntoken_url = \"http://localhost.a.example/t\""), "in clear to another machine"),
+            (entry("name = \"a\"\ntoken_url = \"http://127.a.example/t\""), "in clear to another machine"),
             (entry("name = \"a\"\ntoken_url = \"https://u:p@a.example/t\""), "client_secret_file"),
             (entry("name = \"zoom\"\napi_url = \"http://a.example/v2\""), "in clear to another machine"),
             (entry("name = \"zoom\"\nauth = \"digest\""), "neither body nor basic"),

@@ -13,7 +13,8 @@ pub(super) async fn look(store: &Store, place: &str) -> Finding {
         Ok::<_, StoreError>(store.integrations(filter).await?.len() as u64)
     };
     let counts = async {
-        let failing = count(IntegrationFilter { failing: true, ..IntegrationFilter::default() }).await?;
+        let failing = IntegrationFilter { failing: true, disconnected: Some(false), ..IntegrationFilter::default() };
+        let failing = count(failing).await?;
         let gone = count(IntegrationFilter { disconnected: Some(true), ..IntegrationFilter::default() }).await?;
         Ok::<_, StoreError>((failing, store.count_disabled_calendars().await?, gone))
     };

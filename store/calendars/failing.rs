@@ -29,6 +29,8 @@ impl SyncFailure {
 /// Count it, and disable the account if it is one too many.
 pub(crate) fn count(connection: &mut AnyConnection, failure: &SyncFailure) -> QueryResult<()> {
     let id = failure.integration_id.as_str();
+    // In the order in which accounts are connected and pages are written.
+    super::rounds::lock(connection, id)?;
     let counted = (
         columns::sync_errors.eq(columns::sync_errors + 1),
         columns::sync_error.eq(Some(&failure.reason)),

@@ -63,29 +63,28 @@ impl Store {
         self.pool.write("place a calendar", work).await
     }
 
-    /// Nobody said which calendar of this server is meant, and this one was found: it is the one from now on.
+    /// Nobody said which calendar of this user at this server is meant, and this one was found: it is the one from now on.
     ///
     /// # Errors
     /// When the database cannot be written to.
     pub async fn calendar_was_found(
         &self,
         integration_id: &str,
-        server_url: Option<&str>,
+        (user, server_url): (Option<&str>, Option<&str>),
         calendar_id: &str,
     ) -> Result<(), StoreError> {
         let (id, calendar) = (integration_id.to_owned(), calendar_id.to_owned());
-        let server = server_url.map(str::to_owned);
+        let of = (user.map(str::to_owned), server_url.map(str::to_owned));
         let work = move |connection: &mut AnyConnection| {
-            let row = table.find(id).filter(columns::calendar_id.is_null());
-            let found = columns::calendar_id.eq(Some(calendar));
-            match server {
-                Some(server) => {
-                    diesel::update(row.filter(columns::server_url.eq(server))).set(found).execute(connection)
-                }
-                None => diesel::update(row.filter(columns::server_url.is_null())).set(found).execute(connection),
+            rounds::lock(connection, &id)?;
+            let row = || table.find(&id).filter(columns::calendar_id.is_null());
+            let now = row().select((columns::provider_user_id, columns::server_url)).first(connection).optional()?;
+            if now == Some(of) {
+                diesel::update(row()).set(columns::calendar_id.eq(Some(calendar))).execute(connection)?;
             }
+            Ok(())
         };
-        self.pool.write("note which calendar was found", work).await.map(drop)
+        self.pool.write("note which calendar was found", work).await
     }
 }
 
@@ -108,12 +107,14 @@ mod tests {
                 there(&store).await
             };
             let found = async |server: Option<&str>, calendar: &str| {
-                store.calendar_was_found("a", server, calendar).await.expect("note");
+                store.calendar_was_found("a", (None, server), calendar).await.expect("note");
                 there(&store).await
             };
             assert_eq!(place("s1").await, None);
             assert_eq!(found(Some("s2"), "of s2").await, None, "it is not on this server");
             assert_eq!(found(None, "of none").await, None);
+            store.calendar_was_found("a", (Some("another"), Some("s1")), "of another").await.expect("note");
+            assert_eq!(there(&store).await, None, "it is another user's");
             assert_eq!(found(Some("s1"), "first").await.as_deref(), Some("first"));
             assert_eq!(found(Some("s1"), "other").await.as_deref(), Some("first"));
             assert_eq!(place("s1").await.as_deref(), Some("first"));
@@ -140,7 +141,7 @@ mod tests {
         on_both(&async |database| {
             let store = database.store().await;
             connect(&store, None, 0).await;
-            store.calendar_was_found("a", None, "of one").await.expect("note");
+            store.calendar_was_found("a", (None, None), "of one").await.expect("note");
             full(&store, "a", vec![is(event("e1", 1)), is(event("e2", 2))]).await;
             reconcile(&store, "a").await;
             for (number, user) in [(1, Some("one")), (2, Some("one")), (3, None)] {

@@ -153,6 +153,9 @@ pub(crate) fn begin_anew(connection: &mut AnyConnection, id: &str) -> QueryResul
     use crate::schema::calendar_integrations as accounts;
     let account = accounts::table.find(id);
     diesel::update(account).set(accounts::sync_token.eq(None::<String>)).execute(connection)?;
+    // Also whoever waits for the first page of all.
+    let first = "INSERT INTO calendar_syncs (integration_id) VALUES ($1) ON CONFLICT DO NOTHING";
+    diesel::sql_query(first).bind::<Text, _>(id).execute(connection)?;
     close(connection, id)?;
     diesel::update(table.find(id))
         .set((columns::step.eq(columns::step + 1), columns::covers_from.eq(None::<NaiveDateTime>)))

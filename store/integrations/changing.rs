@@ -72,10 +72,13 @@ impl Store {
                 }
                 Some(there) => {
                     let recovered = disconnected(connection, &account)?;
-                    renew(connection, &keys, &account, (&new, recovered.is_some()), now.naive_utc())?;
+                    let is_another = is_another(there.provider_user_id.as_deref(), new.provider_user_id.as_deref());
+                    // Neither a user that is no more nor another one shares a token.
+                    let begins = recovered.is_some() || is_another;
+                    renew(connection, &keys, &account, (&new, begins), now.naive_utc())?;
                     if new.kind == IntegrationKind::Calendar {
                         calendars::enable(connection, &account.id)?;
-                        if is_another(there.provider_user_id.as_deref(), new.provider_user_id.as_deref()) {
+                        if is_another {
                             forget_calendar(connection, &account.id)?;
                         }
                     }
@@ -248,7 +251,7 @@ fn renew(
     connection: &mut AnyConnection,
     keys: &KeyRing,
     account: &AccountId,
-    (new, was_disconnected): (&NewIntegration, bool),
+    (new, begins): (&NewIntegration, bool),
     now: NaiveDateTime,
 ) -> QueryResult<()> {
     let sealed = Sealed::of(keys, account, &new.tokens);
@@ -266,7 +269,7 @@ fn renew(
                 t::updated_at.eq(now),
             ))
             .execute(connection)?;
-        if sealed.refresh_token.is_some() || was_disconnected {
+        if sealed.refresh_token.is_some() || begins {
             diesel::update(t::table.find(id)).set(t::refresh_token.eq(sealed.refresh_token)).execute(connection)?;
         }
         // What is not said stays as it is.

@@ -266,6 +266,16 @@ impl Daemon {
     }
 }
 
+/// A `liaison dev` that is killed, as when its test fails, leaves its Redis to the next one in its folder.
+impl Drop for House {
+    fn drop(&mut self) {
+        let pid = std::fs::read_to_string(self.path("d/redis.pid")).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();

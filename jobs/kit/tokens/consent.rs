@@ -89,7 +89,9 @@ impl Callback {
         }
         let query = match Url::parse(text) {
             Ok(url) => url.query().unwrap_or_default().to_owned(),
-            Err(_) => text.rsplit('?').next().unwrap_or_default().split('#').next().unwrap_or_default().to_owned(),
+            Err(_) => {
+                text.split_once('?').map_or(text, |(_, query)| query).split('#').next().unwrap_or_default().to_owned()
+            }
         };
         let of = |name: &str| {
             let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);

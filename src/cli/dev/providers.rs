@@ -128,15 +128,18 @@ impl Providers {
                 expires_at: Some(now + LIFE),
                 scope: None,
             };
-            account(store, kind, issuer.name, tokens, now).await?;
+            let is_ours = account(store, kind, issuer.name, tokens, now).await?;
+            if is_ours && issuer.name == "microsoft" {
+                let time_zone = Some(ZONE.name().to_owned());
+                store.place_calendar("microsoft", CalendarPlace { time_zone, ..CalendarPlace::default() }, now).await?;
+            }
         }
         let password = PASSWORD.to_owned();
         let tokens = Tokens { access_token: password, refresh_token: None, expires_at: None, scope: None };
-        account(store, IntegrationKind::Calendar, "caldav", tokens, now).await?;
-        let server_url = Some(self.caldav.calendar_url(OWNER));
-        store.place_calendar("caldav", CalendarPlace { server_url, ..CalendarPlace::default() }, now).await?;
-        let time_zone = Some(ZONE.name().to_owned());
-        store.place_calendar("microsoft", CalendarPlace { time_zone, ..CalendarPlace::default() }, now).await?;
+        if account(store, IntegrationKind::Calendar, "caldav", tokens, now).await? {
+            let server_url = Some(self.caldav.calendar_url(OWNER));
+            store.place_calendar("caldav", CalendarPlace { server_url, ..CalendarPlace::default() }, now).await?;
+        }
         Ok(())
     }
 
@@ -162,14 +165,14 @@ impl Providers {
     }
 }
 
-/// An account that is called as its provider.
+/// An account that is called as its provider; whether it is the sandbox's.
 async fn account(
     store: &Store,
     kind: IntegrationKind,
     provider: &str,
     tokens: Tokens,
     now: DateTime<Utc>,
-) -> Result<()> {
+) -> Result<bool> {
     let account = NewIntegration {
         kind,
         id: Some(provider.to_owned()),
@@ -192,6 +195,7 @@ async fn account(
     };
     if let Added::Taken { account, organizer_id, .. } = store.add_integration(account, now, line.into()).await? {
         answer::note(&format!("{account} belongs to {organizer_id}, and stays as it is"));
+        return Ok(false);
     }
-    Ok(())
+    Ok(true)
 }

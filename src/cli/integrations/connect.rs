@@ -116,8 +116,8 @@ pub(super) async fn run(app: &App, args: &ConnectArgs, json: bool) -> Result<Exi
         expires_at: now + TimeDelta::from_std(wait).unwrap_or_default(),
     };
     let mark = state.hash.clone();
+    store.begin_oauth(state.clone()).await?;
     say(&consent.url, &state, args.paste, json);
-    store.begin_oauth(state).await?;
     let errand = Errand { app, args, store, keeper, at, mark };
     let until = tokio::time::Instant::now() + wait;
     loop {
@@ -311,7 +311,7 @@ impl Errand<'_> {
             ));
         }
         if consented.tokens.refresh_token.is_none() {
-            answer::note("the provider gave no refresh token: the account ends with its first token");
+            answer::note("the provider gave no refresh token: an account that has none yet ends with this first token");
         }
         Ok((consented, missing))
     }

@@ -77,15 +77,18 @@ fn round(sync: &CalendarSync, kind: RoundKind) -> OpenRound {
 }
 
 pub(crate) async fn page(store: &Store, id: &str, kind: RoundKind, changes: Vec<Observed>, end: RoundEnd) -> Applied {
-    let sync = sync(store, id).await;
-    let mut round = round(&sync, kind);
-    round.pages += 1;
-    let page =
-        SyncPage { integration_id: id.to_owned(), step: sync.step, round, changes, zone: None, end, now: at(100) };
+    let page = page_after(&sync(store, id).await, kind, changes, end);
     store.apply_page(page).await.expect("apply")
 }
 
-fn whole(cursor: &str) -> RoundEnd {
+/// What is asked for when the account stands so.
+pub(crate) fn page_after(sync: &CalendarSync, kind: RoundKind, changes: Vec<Observed>, end: RoundEnd) -> SyncPage {
+    let (integration_id, mut round) = (sync.integration_id.clone(), round(sync, kind));
+    round.pages += 1;
+    SyncPage { integration_id, step: sync.step, round, changes, zone: None, end, now: at(100) }
+}
+
+pub(crate) fn whole(cursor: &str) -> RoundEnd {
     RoundEnd::Whole(Some(cursor.to_owned()))
 }
 

@@ -72,6 +72,23 @@ fn tokens_change_only_for_the_version_that_they_were_got_from() {
 }
 
 #[test]
+fn another_user_inherits_no_refresh_token() {
+    on_both(&async |database| {
+        let store = database.store().await;
+        for kind in IntegrationKind::ALL {
+            let account = add(&store, kind, "a", None).await;
+            for (number, user, kept) in [(1, "user", Some("refresh-a")), (2, "another", None)] {
+                let given = Tokens { refresh_token: None, ..tokens(user, None) };
+                let again = NewIntegration { provider_user_id: Some(user.to_owned()), ..new(kind, "a", given) };
+                store.add_integration(again, at(number), line(&format!("{kind:?}-{user}"))).await.expect("connect");
+                let grant = store.grant(&account).await.expect("read").expect("a grant");
+                assert_eq!(grant.refresh_token.as_deref(), kept, "{kind:?} {user}");
+            }
+        }
+    });
+}
+
+#[test]
 fn two_who_refreshed_the_same_version_store_one_pair() {
     on_both(&async |database| {
         let store = database.store().await;

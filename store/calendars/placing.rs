@@ -91,10 +91,10 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar_tests::{add, busy, event, full, is, line, reconcile};
+    use crate::calendar_tests::{add, busy, event, full, is, line, page_after, reconcile, whole};
     use crate::recording_tests::at;
     use crate::test_database::on_both;
-    use crate::{IntegrationKind, NewIntegration, Tokens};
+    use crate::{Applied, IntegrationKind, NewIntegration, RoundKind, Tokens};
 
     #[test]
     fn the_calendar_that_was_found_first_stays_until_its_account_moves() {
@@ -159,6 +159,21 @@ mod tests {
             full(&store, "a", vec![is(event("f1", 1))]).await;
             reconcile(&store, "a").await;
             assert_eq!(busy(&store).await, ["f1"]);
+        });
+    }
+
+    #[test]
+    fn who_waits_for_the_first_page_of_all_is_overtaken_by_another_user() {
+        on_both(&async |database| {
+            let store = database.store().await;
+            connect(&store, Some("one"), 0).await;
+            let before = store.calendar_sync("a").await.expect("read").expect("an account");
+            let late = page_after(&before, RoundKind::Full, vec![is(event("e1", 1))], whole("c"));
+            connect(&store, Some("other"), 1).await;
+            assert_eq!(store.apply_page(late).await.expect("apply"), Applied::Overtaken);
+            full(&store, "a", vec![is(event("f1", 1))]).await;
+            reconcile(&store, "a").await;
+            assert_eq!(busy(&store).await, ["f1"], "nothing of the former user's");
         });
     }
 

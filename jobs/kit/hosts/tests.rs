@@ -135,3 +135,15 @@ fn another_server_that_truly_answers_shows_that_there_is_a_way_out() {
     call("one", true);
     assert!(!hosts.hears_others("one") && hosts.hears_others("refuses"));
 }
+
+#[test]
+fn who_says_when_to_come_again_has_answered_however_late() {
+    for (after, is_silent) in [(Some(SLOW), false), (None, true)] {
+        let (hosts, now) = (Arc::new(Hosts::new(64)), Instant::now());
+        let visit = hosts.visit_at("one", Does::Write, now).expect("a slot");
+        visit.begins_at(now.checked_sub(SLOW * 2).expect("a machine that runs for a while"));
+        visit.ended(&Err::<(), _>(Fault::Retry { after, why: "not ready".to_owned() }));
+        drop(visit);
+        assert_eq!(fill(&hosts, "one", Does::Write, Instant::now()).0.len() == 1, is_silent, "{after:?}");
+    }
+}
